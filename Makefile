@@ -1,0 +1,43 @@
+# Each target installs what it needs into .venv and writes nothing outside the checkout and the user's cache.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ENV := PREFECT_HOME=$(CURDIR)/.state/prefect DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test check bench lock clean
+
+help:            ## list the targets
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+demo: $(VENV)/.run      ## watch a release being promoted and a bad one taken back, in about two minutes
+	@$(BIN)/python -m deployments.sandbox --demo $(ARGS)
+
+sandbox: $(VENV)/.run   ## the whole world on this machine, until Ctrl-C
+	@$(BIN)/python -m deployments.sandbox $(ARGS)
+
+test: $(VENV)/.dev      ## every test
+	@$(ENV) $(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev     ## style, types, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+bench: $(VENV)/.dev     ## the benchmarks (ratios measured in one run)
+	$(ENV) $(BIN)/python -m pytest -q tests/benchmarks --benchmarks $(ARGS)
+
+lock:            ## resolve the requirements again (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements.in -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements-dev.in -o requirements-dev.lock
+
+clean:           ## forget the environment and the sandbox's state
+	rm -rf $(VENV) .state
+
+# A complete lock needs no resolver: --no-deps, and pip check says whether it fits together.
+$(VENV)/.run: requirements.lock pyproject.toml
+	@deployments/install $(PYTHON) $(VENV) requirements.lock && touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml
+	@deployments/install $(PYTHON) $(VENV) requirements-dev.lock && touch $@ $(VENV)/.run
