@@ -1,0 +1,154 @@
+"""What the control room shows and what it asks of the world: the contract between the two.
+
+`World.state()` fills a `WorldState`; the control room adds the vendors' snapshot and the active faults by
+itself and serves all of it as JSON at `GET /api/state`. Times are ISO 8601 in UTC. Every key is present; what is
+not known yet is None or an empty list.
+"""
+
+from typing import Literal, NotRequired, Protocol, TypedDict
+
+Health = Literal["healthy", "degraded", "unhealthy", "starting", "unknown"]
+
+
+class RevisionView(TypedDict):
+    """One revision of a service that has tasks or traffic. During a roll-out there are two."""
+
+    revision: str
+    """Name of the service revision or task definition: `gateway:7`."""
+    version: str
+    """The release's Git SHA, as long as it is known."""
+    digest: str
+    weight: float
+    """Share of the service's traffic, 0.0 to 1.0."""
+    desired: int
+    running: int
+    healthy: int
+    """Tasks that pass their health check."""
+    health: Health
+    behaviour: str
+    """What the release was made to do: `good`, `bad`, `slow`, … or empty."""
+    role: Literal["primary", "new", "old"]
+    """`primary` when steady; during a roll-out `new` is the revision that arrives, `old` the one that leaves."""
+
+
+class DeploymentView(TypedDict):
+    """A service deployment that is under way, or the last one."""
+
+    id: str
+    status: str
+    """As ECS says it: IN_PROGRESS, SUCCESSFUL, ROLLBACK_SUCCESSFUL, …"""
+    stage: str
+    """As ECS says it: PRODUCTION_TRAFFIC_SHIFT, BAKE_TIME, …; empty when none."""
+    strategy: str
+    reason: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class ServiceView(TypedDict):
+    id: str
+    """The catalogue's id: `event-management`."""
+    name: str
+    """The name ECS knows: `BATbern-dev-EventManagement-Service-…`."""
+    wave: int
+    load_balanced: bool
+    health: Health
+    deployed_at: str | None
+    """Since when the primary revision runs."""
+    revisions: list[RevisionView]
+    deployment: DeploymentView | None
+
+
+class TrafficSample(TypedDict):
+    """What the visitors saw during one interval, oldest sample first."""
+
+    at: str
+    requests: int
+    errors: int
+    """Answers of 5xx and requests without an answer."""
+    p95_ms: float | None
+    """None when nothing was requested."""
+
+
+class ParameterView(TypedDict):
+    name: str
+    type: str
+    """String, StringList or SecureString."""
+    value: str
+    """A SecureString's value is masked; the control room masks it again if the world forgets."""
+    version: int
+
+
+class AlarmView(TypedDict):
+    name: str
+    state: str
+    """OK, ALARM or INSUFFICIENT_DATA."""
+    reason: str
+
+
+class EnvironmentView(TypedDict):
+    name: str
+    role: str
+    account: str
+    url: str
+    """The environment's edge: where its visitors go."""
+    services: list[ServiceView]
+    traffic: list[TrafficSample]
+    """About one sample a second, the last 60 to 120 of them."""
+    parameters: list[ParameterView]
+    alarms: list[AlarmView]
+
+
+class ActivityView(TypedDict):
+    """Something that happened in the world: a release placed, a deployment started or rolled back."""
+
+    at: str
+    environment: str
+    sentence: str
+    tone: Literal["info", "good", "bad", "warning"]
+
+
+class WorldState(TypedDict):
+    application: str
+    now: str
+    minute_seconds: float
+    """How many real seconds a minute of this world lasts."""
+    prefect_url: str | None
+    """Where the Prefect UI is: `http://127.0.0.1:4200`."""
+    environments: list[EnvironmentView]
+    """In the order of promotion."""
+    activity: NotRequired[list[ActivityView]]
+    """Newest last."""
+
+
+class FaultView(TypedDict):
+    target: str
+    operation: str
+    kind: str
+    times: int | None
+    """How often it still strikes; None means until it is cleared."""
+    seconds: float | None
+
+
+class Deployed(TypedDict):
+    """A release that was placed in an environment at once."""
+
+    version: str
+    digests: dict[str, str]
+
+
+class World(Protocol):
+    """The world as the control room drives it. Methods may block for seconds; they are called from threads.
+
+    `deploy` raises ValueError with a sentence for the person at the page when it cannot do what is asked;
+    `put_parameter` and `delete_parameter` do the same. Beside these methods a world has the attributes
+    `faults: deployments.sandbox.faults.Faults` and `vendors: deployments.sandbox.vendors.state.VendorState`.
+    """
+
+    def state(self) -> WorldState: ...
+
+    def deploy(self, environment: str, behaviour: str, age_minutes: float) -> Deployed: ...
+
+    def put_parameter(self, environment: str, name: str, value: str, kind: str) -> None: ...
+
+    def delete_parameter(self, environment: str, name: str) -> None: ...
