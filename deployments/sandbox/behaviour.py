@@ -1,0 +1,92 @@
+"""How the images of a release behave when they run, as their manifests say.
+
+The sandbox has no code to run in an image. What a task does instead stands in the image's manifest, under the
+annotation `sandbox.behaviour`: a JSON text with one entry for all environments (`*`) and one for each that differs.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+BEHAVIOUR = "sandbox.behaviour"
+REVISION = "org.opencontainers.image.revision"
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What one task does. The defaults are a healthy service."""
+
+    start_seconds: float = 1.0
+    """Real seconds from the start of the task until it is ready."""
+    crash_at_start: bool = False
+    error_rate: float = 0.0
+    """Share of the API's answers that are a 500. Health answers are not touched: that is the trap."""
+    latency_ms: float = 20.0
+    unhealthy: bool = False
+    """Health says 503 DOWN although the API works."""
+    leak_mb_per_request: float = 0.0
+
+
+HEALTHY = Behaviour()
+FAULTS: Mapping[str, Behaviour] = {
+    "good": HEALTHY,
+    "bad": Behaviour(error_rate=0.2),
+    "slow": Behaviour(latency_ms=1500.0),
+    "crash": Behaviour(crash_at_start=True),
+    "leak": Behaviour(leak_mb_per_request=4.0),
+    "unhealthy": Behaviour(unhealthy=True),
+}
+IN_EVERY_ENVIRONMENT = frozenset({"good", "unhealthy"})
+"""The others are well where they are first deployed, so that this environment's gates let them pass."""
+
+
+def behaviours_by_environment(name: str, first_environment: str) -> dict[str, Behaviour]:
+    """The named behaviour as a manifest carries it. Raises `ValueError` for an unknown name."""
+    if name not in FAULTS:
+        raise ValueError(f"behaviour is {name!r}; allowed is one of {', '.join(FAULTS)}.")
+    everywhere = {"*": FAULTS[name]}
+    return everywhere if name in IN_EVERY_ENVIRONMENT else {**everywhere, first_environment: HEALTHY}
+
+
+def image_manifest(repository: str, version: str, behaviours: Mapping[str, Behaviour]) -> str:
+    """An OCI manifest, unique for repository and version, that carries the behaviours."""
+    layer = hashlib.sha256(f"{repository}@{version}".encode()).hexdigest()
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": _blob("application/vnd.oci.image.config.v1+json", 7023, f"config of {layer}"),
+        "layers": [_blob("application/vnd.oci.image.layer.v1.tar+gzip", 84_213_760, f"layer of {layer}")],
+        "annotations": {
+            REVISION: version,
+            BEHAVIOUR: json.dumps({place: asdict(behaviour) for place, behaviour in behaviours.items()}),
+        },
+    }
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _blob(media_type: str, size: int, content: str) -> dict[str, Any]:
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return {"mediaType": media_type, "size": size, "digest": f"sha256:{digest}"}
+
+
+def behaviour_of(manifest: str, environment: str) -> Behaviour:
+    """What the image does in this environment. A manifest that says nothing is a healthy image."""
+    by_place = json.loads(_annotations(manifest).get(BEHAVIOUR, "{}"))
+    return Behaviour(**{**by_place.get("*", {}), **by_place.get(environment, {})})
+
+
+def version_of(manifest: str) -> str:
+    """The Git SHA that the image was built from, empty when the manifest does not say."""
+    return _annotations(manifest).get(REVISION, "")
+
+
+def _annotations(manifest: str) -> dict[str, str]:
+    try:
+        document = json.loads(manifest)
+    except json.JSONDecodeError:
+        return {}
+    annotations = document.get("annotations") if isinstance(document, dict) else None
+    return annotations if isinstance(annotations, dict) else {}
