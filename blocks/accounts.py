@@ -1,0 +1,106 @@
+"""The door to an AWS account: one role per environment, taken on afresh before it expires."""
+
+from __future__ import annotations  # the clients' types are stubs, not there at run time
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
+from botocore.session import Session as BotocoreSession
+from prefect.blocks.core import Block
+from prefect_aws import AwsCredentials
+from pydantic import Field, PrivateAttr
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
+
+# A promotion takes longer than the hour that one set of role credentials lives; botocore fetches the next
+# set 15 minutes before the end, in whichever call comes first.
+SESSION_SECONDS = 3600
+_DEFAULTS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 4})
+"""Standard mode retries time-outs, 5xx and throttling with jitter, four attempts in all."""
+
+
+class _AssumedRole(CredentialProvider):
+    """Gives botocore credentials that renew themselves by assuming the role again."""
+
+    METHOD = "promotion-flows-assume-role"
+
+    def __init__(self, sts: STSClient, role_arn: str, session_name: str) -> None:
+        super().__init__()
+        self._sts, self._role_arn, self._session_name = sts, role_arn, session_name
+
+    def load(self) -> DeferredRefreshableCredentials:
+        return DeferredRefreshableCredentials(self._fetch, self.METHOD)
+
+    def _fetch(self) -> dict[str, str]:
+        answer = self._sts.assume_role(
+            RoleArn=self._role_arn, RoleSessionName=self._session_name, DurationSeconds=SESSION_SECONDS
+        )["Credentials"]
+        return {
+            "access_key": answer["AccessKeyId"],
+            "secret_key": answer["SecretAccessKey"],
+            "token": answer["SessionToken"],
+            "expiry_time": answer["Expiration"].isoformat(),
+        }
+
+
+class Account(Block):
+    """An AWS account as one environment's promotion sees it.
+
+    `credentials` are the worker's own (or none: then the worker's role); with them `role_arn` is assumed.
+    """
+
+    _block_type_name = "Promotion account"
+    _block_type_slug = "promotion-account"
+
+    credentials: AwsCredentials = Field(
+        default_factory=AwsCredentials, description="Who the worker is. Empty: its own role."
+    )
+    role_arn: str = Field(default="", description="Role to take on in the environment's account. Empty: none.")
+    region: str = Field(description="For example eu-central-1.")
+    account_id: str = Field(
+        description="Twelve digits; credentials of another account are refused.", pattern=r"^\d{12}$"
+    )
+
+    _session: boto3.Session | None = PrivateAttr(default=None)
+
+    @overload
+    def client(self, service: Literal["ecs"]) -> ECSClient: ...
+    @overload
+    def client(self, service: Literal["elbv2"]) -> ElasticLoadBalancingv2Client: ...
+    @overload
+    def client(self, service: Literal["ssm"]) -> SSMClient: ...
+    @overload
+    def client(self, service: Literal["ecr"]) -> ECRClient: ...
+    @overload
+    def client(self, service: Literal["s3"]) -> S3Client: ...
+    @overload
+    def client(self, service: Literal["sts"]) -> STSClient: ...
+    def client(self, service: Any) -> Any:
+        """A client of this account: role credentials that renew themselves, time-outs, bounded retries."""
+        if self._session is None:
+            self._session = self._open()
+        return self._session.client(service, **self._parameters())
+
+    def _open(self) -> boto3.Session:
+        if not self.role_arn:
+            return self.credentials.get_boto3_session()
+        sts = self.credentials.get_client("sts")
+        botocore_session = BotocoreSession()
+        resolver = CredentialResolver([_AssumedRole(sts, self.role_arn, "promotion-flows")])
+        botocore_session.register_component("credential_provider", resolver)
+        return boto3.Session(botocore_session=botocore_session, region_name=self.region)
+
+    def _parameters(self) -> dict[str, Any]:
+        # A session's own client() ignores the block's endpoint and would reach out to AWS itself.
+        override = self.credentials.aws_client_parameters.get_params_override()
+        given = override.pop("config", None)
+        config = _DEFAULTS.merge(given) if isinstance(given, Config) else _DEFAULTS
+        return {"region_name": self.region, **override, "config": config}

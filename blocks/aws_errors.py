@@ -1,0 +1,44 @@
+"""AWS's exceptions, translated once: an outage is retried by the tasks, a missing permission is named."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rules.errors import Outage, PromotionError
+
+_PASSING = frozenset(
+    {
+        "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError", "LimitExceededException",
+        "RequestLimitExceeded", "RequestTimeout", "RequestTimeoutException", "ServerException", "ServiceUnavailable",
+        "SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException",
+        "TooManyUpdates",
+    }
+)  # fmt: skip
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+
+def code_of(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")
+
+
+@contextmanager
+def translated(system: str, doing: str) -> Iterator[None]:
+    """Turns what boto3 raises inside the block into this project's errors; `doing` completes "while …"."""
+    try:
+        yield
+    except ClientError as error:
+        raise _translate(error, system, doing) from error
+    except BotoCoreError as error:  # time-outs, refused and broken connections, unreadable answers
+        raise Outage(system, doing, str(error)) from error
+
+
+def _translate(error: ClientError, system: str, doing: str) -> PromotionError:
+    code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _PASSING or status >= 500:  # noqa: PLR2004 - HTTP's own border of server errors
+        return Outage(system, doing, str(error))
+    if code in _DENIED:
+        return PromotionError(
+            f"{system} refused {error.operation_name} while {doing}: {error}. Grant the action to the role."
+        )
+    return PromotionError(f"{system} answered {code or status} while {doing}: {error}")

@@ -1,0 +1,305 @@
+"""The door to the containers of one environment (Amazon ECS).
+
+What runs is read from tasks, revisions and service deployments; nothing is inferred from a task definition's
+number. Every write is preceded by a look, so that repeating it changes nothing.
+"""
+
+from __future__ import annotations  # the client's types are stubs, not there at run time
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from blocks.aws_errors import translated
+from rules.errors import InvalidInput
+from rules.releases import ServiceState
+from rules.rollouts import Deployment, DeploymentStatus
+from rules.vocabulary import Service
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import (
+        DeploymentConfigurationTypeDef,
+        ServiceDeploymentTypeDef,
+        ServiceTypeDef,
+        TaskTypeDef,
+    )
+
+SYSTEM = "Amazon ECS"
+DESCRIBE_LIMIT = 10
+"""ECS describes at most ten services a call."""
+TASK_LIMIT = 100
+_READ_ONLY = frozenset(
+    {
+        "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt",
+        "registeredBy", "deregisteredAt", "deleteRequestedAt",
+    }
+)  # fmt: skip
+"""What describe_task_definition says that register_task_definition does not take."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlueGreen:
+    """How a blue-green deployment is to run."""
+
+    bake_minutes: float
+    alarms: tuple[str, ...] = ()
+
+    def request(self) -> DeploymentConfigurationTypeDef:
+        return {
+            "strategy": "BLUE_GREEN",
+            "bakeTimeInMinutes": max(0, round(self.bake_minutes)),
+            # All three are required together; with no alarm the feature is switched off by name.
+            "alarms": {
+                "alarmNames": list(self.alarms),
+                "enable": bool(self.alarms),
+                "rollback": bool(self.alarms),
+            },
+            "lifecycleHooks": [],
+        }
+
+
+class Containers:
+    """Services of one cluster."""
+
+    def __init__(self, ecs: ECSClient, cluster: str) -> None:
+        self._ecs, self._cluster = ecs, cluster
+
+    # --- looking -------------------------------------------------------------------------------------------
+
+    def states(self, services: Iterable[Service], environment: str) -> dict[str, ServiceState]:
+        """What each service runs, by service id. A service that is not there is not in the answer."""
+        names = self._generated_names(
+            {service.id: service.ecs_service.format(environment=environment) for service in services}
+        )
+        containers = {service.id: service.container for service in services}
+        found = {service["serviceName"]: service for service in self._describe_services(list(names.values()))}
+        return {id_: self._state(id_, found[name], containers[id_]) for id_, name in names.items() if name in found}
+
+    def ongoing(self, name: str) -> Deployment | None:
+        """The service's deployment in progress, whoever started it."""
+        with translated(SYSTEM, f"looking for deployments of {name}"):
+            briefs = self._ecs.list_service_deployments(
+                cluster=self._cluster,
+                service=name,
+                status=[
+                    "PENDING",
+                    "IN_PROGRESS",
+                    "STOP_REQUESTED",
+                    "ROLLBACK_REQUESTED",
+                    "ROLLBACK_IN_PROGRESS",
+                ],
+            )["serviceDeployments"]
+        if not briefs:
+            return None
+        newest = max(briefs, key=lambda brief: brief["createdAt"])
+        return self.deployment(newest["serviceDeploymentArn"])
+
+    def deployment(self, arn: str) -> Deployment:
+        with translated(SYSTEM, f"looking at deployment {arn}"):
+            found = self._ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+        if not found:
+            raise InvalidInput("service deployment", arn, "one that ECS still knows (90 days)")
+        return self._deployment(found[0])
+
+    def serving(self, name: str, container: str) -> frozenset[str]:
+        """Digests of the running tasks that carry production traffic."""
+        return self._serving(name, container, self.ongoing(name))
+
+    def steady(self, name: str) -> bool:
+        """Whether as many tasks run as are wanted and no deployment is in progress."""
+        services = self._describe_services([name])
+        return bool(services) and _complete(services[0]) and self.ongoing(name) is None
+
+    def image_of(self, task_definition: str, container: str) -> str:
+        """The image reference that a task definition gives a container."""
+        return str(_container_of(self._task_definition(task_definition), container)["image"])
+
+    # --- acting --------------------------------------------------------------------------------------------
+
+    def register(self, task_definition: str, container: str, image: str) -> str:
+        """A revision of `task_definition` with `image` in `container`: the one that is there, else a new one. Its ARN.
+
+        Everything else (environment, secrets, size, role) stays as the target environment has it.
+        """
+        base = self._task_definition(task_definition)
+        if _container_of(base, container)["image"] == image:
+            return str(base["taskDefinitionArn"])
+        newest = self._task_definition(str(base["family"]))
+        wanted = _with_image(base, container, image)
+        if _with_image(newest, container, image) == wanted and _container_of(newest, container)["image"] == image:
+            return str(newest["taskDefinitionArn"])
+        with translated(SYSTEM, f"registering {image}"):
+            registered = self._ecs.register_task_definition(**wanted)
+        return registered["taskDefinition"]["taskDefinitionArn"]
+
+    def start(self, name: str, task_definition: str, how: BlueGreen) -> str | None:
+        """Starts the deployment of a task definition, unless it is on its way. The deployment's ARN once ECS lists it."""
+        ongoing = self.ongoing(name)
+        if ongoing is None:
+            with translated(SYSTEM, f"deploying {task_definition} to {name}"):
+                self._ecs.update_service(
+                    cluster=self._cluster,
+                    service=name,
+                    taskDefinition=task_definition,
+                    deploymentConfiguration=how.request(),
+                )
+            ongoing = self.ongoing(name)
+        # Match on our revision, never on "the newest": somebody else may have been faster.
+        if ongoing is None or ongoing.target_task_definition != task_definition:
+            return None
+        return ongoing.arn
+
+    def stop(self, deployment: str) -> None:
+        """Asks ECS to roll a deployment back. Asking twice is asking once."""
+        if not self.deployment(deployment).status.ongoing:
+            return
+        with translated(SYSTEM, f"rolling back {deployment}"):
+            self._ecs.stop_service_deployment(serviceDeploymentArn=deployment, stopType="ROLLBACK")
+
+    # --- parts ---------------------------------------------------------------------------------------------
+
+    def _generated_names(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        with translated(SYSTEM, f"listing the services of {self._cluster}"):
+            pages = self._ecs.get_paginator("list_services").paginate(cluster=self._cluster)
+            present = [arn.rsplit("/", 1)[-1] for page in pages for arn in page["serviceArns"]]
+        chosen = {id_: _the_one(id_, prefix, present) for id_, prefix in wanted.items()}
+        return {id_: name for id_, name in chosen.items() if name is not None}
+
+    def _describe_services(self, names: Sequence[str]) -> list[ServiceTypeDef]:
+        with translated(SYSTEM, f"describing services of {self._cluster}"):
+            return [
+                service
+                for some in _chunks(names, DESCRIBE_LIMIT)
+                for service in self._ecs.describe_services(cluster=self._cluster, services=some)["services"]
+                if service["status"] == "ACTIVE"
+            ]
+
+    def _state(self, id_: str, service: ServiceTypeDef, container: str) -> ServiceState:
+        name = service["serviceName"]
+        ongoing = self.ongoing(name)
+        primary = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
+        stopped = [
+            task for task in self._tasks(name, "STOPPED") if task["taskDefinitionArn"] == service["taskDefinition"]
+        ]
+        return ServiceState(
+            service=id_,
+            name=name,
+            task_definition=service["taskDefinition"],
+            desired=service["desiredCount"],
+            running=service["runningCount"],
+            deployed_at=primary["createdAt"] if primary else service["createdAt"],
+            digests=self._serving(name, container, ongoing),
+            deploying=ongoing is not None,
+            crashed_tasks=sum(1 for task in stopped if _died(task)),
+        )
+
+    def _tasks(self, name: str, status: Any) -> list[TaskTypeDef]:
+        with translated(SYSTEM, f"looking at tasks of {name}"):
+            pages = self._ecs.get_paginator("list_tasks").paginate(
+                cluster=self._cluster, serviceName=name, desiredStatus=status
+            )
+            arns = [arn for page in pages for arn in page["taskArns"]]
+            return [
+                task
+                for some in _chunks(arns, TASK_LIMIT)
+                for task in self._ecs.describe_tasks(cluster=self._cluster, tasks=some)["tasks"]
+            ]
+
+    def _serving(self, name: str, container: str, ongoing: Deployment | None) -> frozenset[str]:
+        tasks = [
+            task
+            for task in self._tasks(name, "RUNNING")
+            if ongoing is None or task["taskDefinitionArn"] in ongoing.carrying
+        ]
+        return frozenset(digest for task in tasks if (digest := _digest_of(task, container)))
+
+    def _deployment(self, answer: ServiceDeploymentTypeDef) -> Deployment:
+        target = answer["targetServiceRevision"]
+        summaries = [target, *answer.get("sourceServiceRevisions", ())]
+        definitions = self._definitions([one["arn"] for one in summaries])
+        status = DeploymentStatus(answer["status"])
+        died = self._deaths(answer, definitions.get(target["arn"], "")) if status.ongoing else []
+        return Deployment(
+            arn=answer["serviceDeploymentArn"],
+            status=status,
+            stage=answer.get("lifecycleStage", ""),
+            target_revision=target["arn"],
+            target_task_definition=definitions.get(target["arn"], ""),
+            weight=target.get("requestedProductionTrafficWeight", 0.0),
+            created_at=answer["createdAt"],
+            reason=answer.get("rollback", {}).get("reason") or answer.get("statusReason", ""),
+            failed_tasks=len(died),
+            failure=died[-1].get("stoppedReason", "") if died else "",
+            carrying=frozenset(
+                definitions[one["arn"]]
+                for one in summaries
+                if one.get("requestedProductionTrafficWeight", 0) > 0 and one["arn"] in definitions
+            ),
+        )
+
+    def _definitions(self, revisions: Sequence[str]) -> dict[str, str]:
+        with translated(SYSTEM, "looking at service revisions"):
+            answer = self._ecs.describe_service_revisions(serviceRevisionArns=list(revisions))
+        return {one["serviceRevisionArn"]: one["taskDefinition"] for one in answer["serviceRevisions"]}
+
+    def _deaths(self, deployment: ServiceDeploymentTypeDef, definition: str) -> list[TaskTypeDef]:
+        """Tasks of a task definition that stopped by themselves since the deployment began, oldest first."""
+        stopped = self._tasks(deployment["serviceArn"].rsplit("/", 1)[-1], "STOPPED")
+        ours = [task for task in stopped if task["taskDefinitionArn"] == definition and _died(task)]
+        return sorted(
+            (task for task in ours if task["createdAt"] >= deployment["createdAt"]), key=lambda task: task["createdAt"]
+        )
+
+    def _task_definition(self, name: str) -> dict[str, Any]:
+        with translated(SYSTEM, f"reading task definition {name}"):
+            answer = self._ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
+        return {**answer["taskDefinition"], "tags": answer.get("tags", [])}
+
+
+def _the_one(id_: str, prefix: str, present: Sequence[str]) -> str | None:
+    if prefix in present:
+        return prefix
+    matching = [name for name in present if name.startswith(prefix)]
+    if len(matching) > 1:
+        raise InvalidInput(
+            f"services.{id_}.ecs_service", prefix, "a name or a prefix of exactly one service",
+            f"It fits {', '.join(sorted(matching))}; make it longer in the catalogue.",
+        )  # fmt: skip
+    return matching[0] if matching else None
+
+
+def _chunks(items: Sequence[str], size: int) -> Iterator[list[str]]:
+    return (list(items[start : start + size]) for start in range(0, len(items), size))
+
+
+def _container_of(definition: Mapping[str, Any], container: str) -> Mapping[str, Any]:
+    for one in definition["containerDefinitions"]:
+        if one["name"] == container:
+            return dict(one)
+    names = ", ".join(one["name"] for one in definition["containerDefinitions"])
+    raise InvalidInput(
+        "container", container, f"one of {names} in {definition['taskDefinitionArn']}", "Mend the catalogue."
+    )
+
+
+def _with_image(definition: Mapping[str, Any], container: str, image: str) -> dict[str, Any]:
+    writable = {
+        key: value for key, value in definition.items() if key not in _READ_ONLY and not (key == "tags" and not value)
+    }
+    containers = [
+        {**one, "image": image} if one["name"] == container else one for one in definition["containerDefinitions"]
+    ]
+    return {**writable, "containerDefinitions": containers}
+
+
+def _digest_of(task: TaskTypeDef, container: str) -> str | None:
+    return next((one.get("imageDigest") for one in task["containers"] if one["name"] == container), None)
+
+
+def _complete(service: ServiceTypeDef) -> bool:
+    return service["runningCount"] == service["desiredCount"]
+
+
+def _died(task: TaskTypeDef) -> bool:
+    return task.get("stopCode") in {"EssentialContainerExited", "TaskFailedToStart"}

@@ -1,0 +1,128 @@
+"""The catalogue as types: what is promoted, from where to where, under which policy.
+
+`blocks/catalogue.py` reads it from TOML; the field names are the TOML keys. Durations carry their unit in
+the name. Defaults stand beside the field, with the reason where it is not plain.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rules.vocabulary import Environment, Service
+
+
+class KeyAction(StrEnum):
+    """What happens to a parameter of the source environment when its release is promoted."""
+
+    COPY = "copy"
+    """The target gets the source's value."""
+    KEEP = "keep"
+    """The target has a value of its own, which must exist, and is not touched."""
+    REQUIRE = "require"
+    """As keep, for keys that the source need not have: the target must have a value."""
+    MAP = "map"
+    """The target gets the value that the catalogue gives for it."""
+    IGNORE = "ignore"
+    """Not promoted, and not missed when absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """The action for all keys (relative to the environment's root) that a pattern covers.
+
+    `*` matches within one level, `**` across levels, as in `.gitignore`. The first matching rule wins.
+    """
+
+    pattern: str
+    action: KeyAction
+    values: dict[str, str] = field(default_factory=dict)
+    """For `map`: the value by target environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationPolicy:
+    rules: tuple[KeyRule, ...] = ()
+    max_changes: int = 50
+    """More changes than this in one promotion make the plan unsafe: a wrong pattern shows itself so."""
+    forbidden_in_target: tuple[str, ...] = ()
+    """Further words that must not be in a promoted value; the source environment's name always is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagPolicy:
+    """Which flags travel with a release. Divergence between environments is normal, so this is opt-in."""
+
+    project: str = ""
+    keys: tuple[str, ...] = ()
+    """Flags promoted by key (`*` patterns allowed)."""
+    tags: tuple[str, ...] = ()
+    """Flags promoted because they carry one of these tags."""
+    approval_wait_minutes: float = 60
+    """How long a promotion waits, without holding the lock, for approvals given in the flag service."""
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.project and (self.keys or self.tags))
+
+
+@dataclass(frozen=True, slots=True)
+class StabilityPolicy:
+    minutes: float = 120
+    """Every service of the source must have run its revision this long (the story's two hours)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutPolicy:
+    bake_minutes: float = 5
+    """Both revisions stay up this long after all traffic moved, so that going back is one call."""
+    start_minutes: float = 15
+    """A new revision that is not serving after this long is abandoned."""
+    max_failed_tasks: int = 3
+    """So many stopped tasks of the new revision end the roll-out before `start_minutes` do."""
+    total_minutes: float = 60
+    poll_seconds: float = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    attempts: int = 3
+    pause_seconds: float = 5
+    timeout_seconds: float = 5
+    smoke_slow_seconds: float = 2
+    """A smoke check slower than this fails although it answered."""
+    soak_samples: int = 20
+    """Requests per smoke path after traffic moved; one request cannot see a fault that hits one in five."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockPolicy:
+    wait_minutes: float = 30
+    lease_seconds: float = 60
+    """A lock whose holder died comes free after this long (Prefect renews it while the holder lives)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything under review: read once per run, its hash stands in every record."""
+
+    application: str
+    chain: tuple[str, ...]
+    """Environment names in the order of promotion."""
+    environments: dict[str, Environment]
+    services: dict[str, Service]
+    registry: str
+    """Name of the environment whose account holds the image repositories."""
+    configuration: ConfigurationPolicy = ConfigurationPolicy()
+    flags: FlagPolicy = FlagPolicy()
+    stability: StabilityPolicy = StabilityPolicy()
+    rollout: RolloutPolicy = RolloutPolicy()
+    health: HealthPolicy = HealthPolicy()
+    lock: LockPolicy = LockPolicy()
+    sha256: str = ""
+    """Hash of the file that this was read from."""
+
+    def waves(self) -> tuple[tuple[Service, ...], ...]:
+        """Services grouped by wave, first wave first."""
+        numbers = sorted({service.wave for service in self.services.values()})
+        return tuple(
+            tuple(service for service in self.services.values() if service.wave == number) for number in numbers
+        )

@@ -1,0 +1,183 @@
+"""Blue-green: observed state → next step.
+
+A roll-out is never a script that must live to its end. Each look at the world is judged afresh, so a run that
+died is continued by the next one from whatever is there. Success is a fact about the world: the deployment
+that carries our revision is SUCCESSFUL and the digest that serves is ours. "Stable" is not success, because a
+service is also stable after it was rolled back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from rules.catalogue import RolloutPolicy
+
+
+class DeploymentStatus(StrEnum):
+    """Status of an ECS service deployment, as the API names it."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCESSFUL = "SUCCESSFUL"
+    STOP_REQUESTED = "STOP_REQUESTED"
+    STOPPED = "STOPPED"
+    ROLLBACK_REQUESTED = "ROLLBACK_REQUESTED"
+    ROLLBACK_IN_PROGRESS = "ROLLBACK_IN_PROGRESS"
+    ROLLBACK_SUCCESSFUL = "ROLLBACK_SUCCESSFUL"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
+
+    @property
+    def ongoing(self) -> bool:
+        return self in _ONGOING
+
+    @property
+    def going_back(self) -> bool:
+        return self in _GOING_BACK
+
+
+_GOING_BACK = frozenset(
+    {
+        DeploymentStatus.STOP_REQUESTED,
+        DeploymentStatus.ROLLBACK_REQUESTED,
+        DeploymentStatus.ROLLBACK_IN_PROGRESS,
+    }
+)
+_ONGOING = _GOING_BACK | {DeploymentStatus.PENDING, DeploymentStatus.IN_PROGRESS}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One ECS service deployment: a revision on its way to all traffic."""
+
+    arn: str
+    status: DeploymentStatus
+    stage: str
+    """Lifecycle stage as ECS names it; unknown names occur and are passed on."""
+    target_revision: str
+    target_task_definition: str
+    weight: float
+    """Production traffic on the target revision, percent."""
+    created_at: datetime
+    reason: str = ""
+    failed_tasks: int = 0
+    """Stopped tasks of the target revision."""
+    failure: str = ""
+    """What the last of them said when it stopped."""
+    carrying: frozenset[str] = frozenset()
+    """Task definitions that carry production traffic at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at a service that is to run `digest` by `task_definition`."""
+
+    service: str
+    digest: str
+    task_definition: str
+    serving: frozenset[str]
+    """Digests of the tasks that carry production traffic."""
+    steady: bool
+    """Running equals desired and nothing is in progress."""
+    followed: Deployment | None
+    """The deployment that this attempt started or adopted."""
+    ongoing: Deployment | None
+    """The deployment in progress, whoever started it."""
+    minutes: float
+    """Since this attempt began."""
+
+
+class Move(StrEnum):
+    START = "start"
+    WAIT = "wait"
+    STOP = "stop"
+    DONE = "done"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next, and the sentence that says why."""
+
+    move: Move
+    why: str
+    weight: float = 0.0
+    """Production traffic on the new revision now, percent: for progress."""
+
+
+def next_step(seen: Observation, policy: RolloutPolicy) -> Step:
+    """The next step of a blue-green roll-out. Total: every observation has an answer."""
+    if seen.ongoing is not None:
+        return _while_ongoing(seen, seen.ongoing, policy)
+    if seen.followed is not None:
+        return _after_the_end(seen, seen.followed)
+    if seen.serving == frozenset({seen.digest}) and seen.steady:
+        return Step(Move.DONE, f"{seen.service} already serves {seen.digest}.", 100.0)
+    return Step(Move.START, f"{seen.service} serves {_names(seen.serving)}; {seen.digest} is to replace it.")
+
+
+def _while_ongoing(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> Step:
+    if ongoing.target_task_definition != seen.task_definition:
+        return Step(
+            Move.FAIL,
+            f"another deployment of {seen.service} is in progress, to {ongoing.target_task_definition} "
+            f"({ongoing.arn}); wait for its end or stop it, then run again.",
+        )
+    if ongoing.status.going_back:
+        return Step(
+            Move.WAIT,
+            f"ECS is rolling {seen.service} back: {ongoing.reason or ongoing.status}",
+            ongoing.weight,
+        )
+    too_bad = _too_bad(seen, ongoing, policy)
+    if too_bad:
+        return Step(Move.STOP, too_bad, ongoing.weight)
+    return Step(
+        Move.WAIT,
+        f"{seen.service}: {ongoing.stage or ongoing.status}, {ongoing.weight:g} % on the new revision",
+        ongoing.weight,
+    )
+
+
+def _too_bad(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> str:
+    # Native blue-green has no circuit breaker: a revision that dies at start would be tried for ever.
+    if ongoing.failed_tasks >= policy.max_failed_tasks:
+        return (
+            f"{ongoing.failed_tasks} tasks of the new revision of {seen.service} stopped "
+            f"(allowed: fewer than {policy.max_failed_tasks}); the last said: {ongoing.failure or 'nothing'}"
+        )
+    if ongoing.weight == 0 and seen.minutes > policy.start_minutes:
+        return f"the new revision of {seen.service} serves nothing after {seen.minutes:.0f} minutes (allowed: {policy.start_minutes:g})"
+    if seen.minutes > policy.total_minutes:
+        return f"the roll-out of {seen.service} takes longer than {policy.total_minutes:g} minutes"
+    return ""
+
+
+def _after_the_end(seen: Observation, followed: Deployment) -> Step:
+    if followed.status is not DeploymentStatus.SUCCESSFUL:
+        return Step(
+            Move.FAIL,
+            f"deployment of {seen.service} ended {followed.status}: {followed.reason or 'no reason given'}",
+        )
+    if seen.serving != frozenset({seen.digest}):
+        return Step(
+            Move.FAIL,
+            f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves instead of {seen.digest}",
+        )
+    return Step(Move.DONE, f"{seen.service} serves {seen.digest}.", 100.0)
+
+
+def next_step_back(seen: Observation, policy: RolloutPolicy) -> Step:
+    """The next step towards `digest`, the old one, after a failed promotion: stop what goes forward, then return."""
+    if seen.ongoing is not None and seen.ongoing.target_task_definition != seen.task_definition:
+        if seen.ongoing.status.going_back:
+            return Step(Move.WAIT, f"ECS is rolling {seen.service} back", seen.ongoing.weight)
+        return Step(
+            Move.STOP,
+            f"{seen.service} was on its way to {seen.ongoing.target_task_definition}",
+            seen.ongoing.weight,
+        )
+    return next_step(seen, policy)
+
+
+def _names(digests: frozenset[str]) -> str:
+    return " and ".join(sorted(digests)) or "nothing"
