@@ -1,7 +1,8 @@
 """How the images of a release behave when they run, as their manifests say.
 
-The sandbox has no code to run in an image. What a task does instead stands in the image's manifest, under the
-annotation `sandbox.behaviour`: a JSON text with one entry for all environments (`*`) and one for each that differs.
+The sandbox has no code to run in an image. What a task does instead stands in the image's manifest, under
+the annotation `sandbox.behaviour`: a JSON text with one entry for all environments (`*`) and one for each that
+differs.
 """
 
 import hashlib

@@ -1,0 +1,76 @@
+"""Synthetic visitors: a steady stream of requests to one environment's edge, day and night."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import aiohttp
+
+from deployments.sandbox.services.content import TABLE_OF
+
+PATHS = tuple(f"/api/{table}" for table in TABLE_OF.values())
+TIMEOUT = aiohttp.ClientTimeout(total=20)
+MOST_AT_ONCE = 200
+"""Visitors who give up coming when the site is this slow; without it a slow site would eat the machine."""
+
+
+@dataclass(slots=True)
+class Met:
+    """What the visitors met so far."""
+
+    ok: int = 0
+    failed: int = 0
+    """Answers of 5xx, and no answer at all."""
+    turned_away: int = 0
+    """Never sent, because too many were still waiting."""
+
+
+class Visitors:
+    """`per_second` requests a second, evenly spaced, each to the next of the API's paths."""
+
+    def __init__(self, url: str, per_second: float) -> None:
+        self.met = Met()
+        self._url, self._per_second = url, per_second
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MOST_AT_ONCE), timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        self._stream = asyncio.create_task(self._keep_coming())
+
+    async def close(self) -> None:
+        """Send nobody more, and let those who are waiting be answered."""
+        self._stream.cancel()
+        if self._waiting:
+            await asyncio.wait(self._waiting, timeout=3)
+        await self._session.close()
+
+    async def _keep_coming(self) -> None:
+        if self._per_second <= 0:
+            return
+        clock, paths = asyncio.get_running_loop().time, itertools.cycle(PATHS)
+        due = clock()
+        while True:
+            due = max(due + 1 / self._per_second, clock() - 1)  # after a stall: no flood of the missed ones
+            await asyncio.sleep(max(0.0, due - clock()))
+            self._send(paths)
+
+    def _send(self, paths: Iterator[str]) -> None:
+        if len(self._waiting) >= MOST_AT_ONCE:
+            self.met.turned_away += 1
+            return
+        visit = asyncio.create_task(self._visit(next(paths)))
+        self._waiting.add(visit)
+        visit.add_done_callback(self._waiting.discard)
+
+    async def _visit(self, path: str) -> None:
+        try:
+            async with self._session.get(self._url + path) as answer:
+                await answer.read()
+                well = answer.status < 500
+        except (aiohttp.ClientError, TimeoutError):
+            well = False
+        self.met.ok += well
+        self.met.failed += not well
