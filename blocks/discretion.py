@@ -41,10 +41,6 @@ discretion = Discretion()
 logging.getLogger("httpx").addFilter(discretion)
 
 
-def excerpt(self) -> str:
-    return excerpt(discretion.clean(self.text))
-
-
 def excerpt(text: str, limit: int = EXCERPT) -> str:
     """The text on one line, cut on a code point."""
     line = " ".join(text.split())

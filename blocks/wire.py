@@ -97,7 +97,11 @@ class Answer:
         return codes.is_success(self.status) and bool(self.text) and parsed(self.text) is None
 
     @property
-    def parsed(text: str) -> Any:
+    def excerpt(self) -> str:
+        return excerpt(discretion.clean(self.text))
+
+
+def parsed(text: str) -> Any:
     """The JSON value of a text, or the text itself's absence: `None` where it is no JSON."""
     try:
         return json.loads(text)
