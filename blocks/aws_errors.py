@@ -22,6 +22,12 @@ def code_of(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
 
 
+def passes(error: ClientError) -> bool:
+    """Whether it is likely to be over soon: throttling, or a fault on AWS's side."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code_of(error) in _PASSING or status >= 500  # noqa: PLR2004 - HTTP's own border of server errors
+
+
 @contextmanager
 def translated(system: str, doing: str) -> Iterator[None]:
     """Turns what boto3 raises inside the block into this project's errors; `doing` completes "while …"."""
@@ -35,7 +41,7 @@ def translated(system: str, doing: str) -> Iterator[None]:
 
 def _translate(error: ClientError, system: str, doing: str) -> PromotionError:
     code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _PASSING or status >= 500:  # noqa: PLR2004 - HTTP's own border of server errors
+    if passes(error):
         return Outage(system, doing, str(error))
     if code in _DENIED:
         return PromotionError(
