@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from blocks.flag_answers import read_approval_rule, read_flag
 from blocks.wire import Answer, Wire, Wiring
-from rules.errors import Conflict, Outage
+from rules.errors import ApplyFailed, Conflict, Outage
 from rules.feature_flags import EnvironmentFlags, Flag, FlagChange
 from rules.flag_targeting import Targeting
 
@@ -78,7 +78,7 @@ class FeatureFlags(Block):
     _wiring: Wiring = PrivateAttr(default_factory=Wiring)
 
     def wired(self, wiring: Wiring) -> Self:
-        """This door on another network and clock."""
+        """Return this door, on another network and clock."""
         self._wiring = wiring
         return self
 
@@ -105,7 +105,7 @@ class FeatureFlags(Block):
             answer = self._patch(wire, change, environment, comment)
             if answer.status == codes.CONFLICT:
                 return self._after_conflict(wire, change, environment, comment)
-            return self._outcome(answer, change, environment)
+            return self._outcome(wire, answer, change, environment)
 
     def request_approval(self, change: FlagChange, environment: str, marker: str, reason: str) -> ApprovalRequest:
         """Ask the flag service's approvers for this change, once: a request with this marker is found again."""
@@ -127,13 +127,9 @@ class FeatureFlags(Block):
             if now is not None:
                 return Applied(change.key, now.version, changed=False)
             path = f"{self._requests_path(request.key, request.environment)}/{request.id}/apply"
-            answer = wire.ask(
-                "POST", path, doing=f"applying the approved change of flag {request.key}", body={"comment": comment}
-            )
-            if answer.status == codes.CONFLICT:
-                raise Conflict(*_race(change, request.environment, self._flag(wire, change.key, request.environment)))
-            answer.require(codes.OK, codes.CREATED)
-            return Applied(change.key, self._flag(wire, change.key, request.environment).version)
+            doing = f"applying the approved change of flag {request.key}"
+            wire.ask("POST", path, doing=doing, body={"comment": comment}).require(codes.OK, codes.CREATED)
+            return self._confirmed(wire, change, request.environment)
 
     # --- the wire ------------------------------------------------------------------------------------------
 
@@ -143,18 +139,16 @@ class FeatureFlags(Block):
         return Wire(SYSTEM, self.url, headers=headers, secrets=[self.token], wiring=self._wiring)
 
     def _pages(self, wire: Wire, path: str, doing: str, query: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
-        """Every item of a list. A list that ends early or repeats itself is an Outage, never a short answer."""
-        offset = 0
-        while True:
+        """Every item of a list. A list that ends before its own count is an Outage, never a short answer."""
+        offset, total = 0, 1
+        while offset < total:
             answer = wire.ask("GET", path, doing=doing, query={**query, "limit": PAGE, "offset": offset})
             page = answer.require(codes.OK).mapping()
-            items = page.get("items")
-            if not isinstance(items, list):
-                raise Outage(SYSTEM, doing, f"a list was expected, found {answer.excerpt}")
+            items, total = page.get("items"), page.get("totalCount", 0)
+            if not isinstance(items, list) or not isinstance(total, int) or (total > offset and not items):
+                raise Outage(SYSTEM, doing, f"a list of {total} items ended after {offset}: {answer.excerpt}")
             yield from items
             offset += len(items)
-            if not items or (offset >= page.get("totalCount", 0) and len(items) < PAGE):
-                return
 
     def _flags(self, wire: Wire, environment: str) -> Iterator[dict[str, Any]]:
         doing = f"reading the flags of project {self.project} in {environment}"
@@ -214,13 +208,23 @@ class FeatureFlags(Block):
         answer = self._patch(wire, change, environment, comment)
         if answer.status == codes.CONFLICT:
             raise Conflict(*_race(change, environment, self._flag(wire, change.key, environment)))
-        return self._outcome(answer, change, environment)
+        return self._outcome(wire, answer, change, environment)
 
-    def _outcome(self, answer: Answer, change: FlagChange, environment: str) -> Applied | ApprovalRequired:
+    def _outcome(self, wire: Wire, answer: Answer, change: FlagChange, environment: str) -> Applied | ApprovalRequired:
         if answer.status == codes.METHOD_NOT_ALLOWED:
             return ApprovalRequired(change.key, environment)
-        raw = answer.require(codes.OK).mapping()
-        return Applied(change.key, int(raw.get("environments", {}).get(environment, {}).get("version", 0)))
+        answer.require(codes.OK)
+        return self._confirmed(wire, change, environment)
+
+    def _confirmed(self, wire: Wire, change: FlagChange, environment: str) -> Applied:
+        """Read back what was answered with success. Raises Conflict when it is already different again."""
+        now = self._settled(wire, change, environment)
+        if now is None:
+            raise ApplyFailed(
+                f"{SYSTEM} answered that flag {change.key} was changed in {environment}, and it is as before. "
+                "Look at the flag's history there."
+            )
+        return Applied(change.key, now.version)
 
     # --- approval requests ---------------------------------------------------------------------------------
 
@@ -232,6 +236,7 @@ class FeatureFlags(Block):
         path = self._requests_path(change.key, environment)
         answer = wire.ask("GET", path, doing=f"looking for approval requests of flag {change.key}")
         items = [item for item in answer.require(codes.OK).mapping().get("items", ()) if marked(item, marker)]
+        items.sort(key=lambda item: item.get("creationDate", 0))
         found = [_request_from(item, change.key, environment, marker) for item in items]
         alive = [request for request in found if request.decision not in (Decision.APPLIED, Decision.FAILED)]
         return alive[-1] if alive else None

@@ -93,8 +93,9 @@ class FlagChange:
     def switches_off(self) -> bool:
         return self.before.on and not self.after.on
 
-    def fingerprint(self) -> str:
-        return _sha256({"key": self.key, "after": self.after.to_details()})
+    def marker(self, reference: str) -> str:
+        """What an approval request for exactly this change is recognised by, for instance under a version."""
+        return f"promotion-flows {reference} {_sha256([self.key, self.instructions])[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
