@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blocks.aws_errors import translated
-from rules.errors import InvalidInput
+from rules.errors import Conflict, InvalidInput, Outage
 from rules.releases import ServiceState
 from rules.rollouts import Deployment, DeploymentStatus
 from rules.vocabulary import Service
@@ -133,8 +133,14 @@ class Containers:
             registered = self._ecs.register_task_definition(**wanted)
         return registered["taskDefinition"]["taskDefinitionArn"]
 
-    def start(self, name: str, task_definition: str, how: BlueGreen) -> str | None:
-        """Starts the deployment of a task definition, unless it is on its way. The deployment's ARN once ECS lists it."""
+    def start(self, name: str, task_definition: str, how: BlueGreen) -> str:
+        """Starts the deployment of a task definition, unless it is on its way. The deployment's ARN.
+
+        Raises:
+            Outage: ECS does not list the deployment yet. Asking again adopts it.
+            Conflict: somebody else's deployment was faster.
+
+        """
         ongoing = self.ongoing(name)
         if ongoing is None:
             with translated(SYSTEM, f"deploying {task_definition} to {name}"):
@@ -145,9 +151,11 @@ class Containers:
                     deploymentConfiguration=how.request(),
                 )
             ongoing = self.ongoing(name)
-        # Match on our revision, never on "the newest": somebody else may have been faster.
-        if ongoing is None or ongoing.target_task_definition != task_definition:
-            return None
+        if ongoing is None:
+            raise Outage(SYSTEM, f"deploying to {name}", "the new deployment is not listed yet")
+        # Match on our revision, never on "the newest".
+        if ongoing.target_task_definition != task_definition:
+            raise Conflict(f"the deployment of {name}", task_definition, ongoing.target_task_definition)
         return ongoing.arn
 
     def stop(self, deployment: str) -> None:
@@ -191,6 +199,7 @@ class Containers:
             deployed_at=primary["createdAt"] if primary else service["createdAt"],
             digests=self._serving(name, container, ongoing),
             deploying=ongoing is not None,
+            deploying_to=self.image_of(ongoing.target_task_definition, container) if ongoing else "",
             crashed_tasks=sum(1 for task in stopped if _died(task)),
         )
 
@@ -284,9 +293,8 @@ def _container_of(definition: Mapping[str, Any], container: str) -> Mapping[str,
 
 
 def _with_image(definition: Mapping[str, Any], container: str, image: str) -> dict[str, Any]:
-    writable = {
-        key: value for key, value in definition.items() if key not in _READ_ONLY and not (key == "tags" and not value)
-    }
+    without = _READ_ONLY if definition.get("tags") else _READ_ONLY | {"tags"}  # an empty list of tags is refused
+    writable = {key: value for key, value in definition.items() if key not in without}
     containers = [
         {**one, "image": image} if one["name"] == container else one for one in definition["containerDefinitions"]
     ]

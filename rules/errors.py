@@ -4,6 +4,7 @@
     ├── InvalidInput        something from outside is not what it must be; nothing was done
     ├── Refused             gates are not met; nothing was written
     ├── RolloutFailed       traffic did not arrive, or did not stay, on the new revision
+    ├── Busy                another run holds the environment; nothing was written
     ├── Conflict            somebody else changed what we were about to change
     ├── ApplyFailed         a change of configuration or flags could not be completed
     ├── PutBack             the promotion failed and everything was put back
@@ -16,7 +17,7 @@ Each message names the thing, what was found, what was allowed, and what to do n
 
 from collections.abc import Sequence
 
-from rules.vocabulary import Finding, Verdict
+from rules.vocabulary import Finding, unmet
 
 
 class PromotionError(Exception):
@@ -33,15 +34,22 @@ class Refused(PromotionError):
 
     def __init__(self, subject: str, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
-        unmet = [finding for finding in findings if finding.verdict is not Verdict.PASSED]
-        reasons = " ".join(f"[{finding.gate}] {finding.sentence}" for finding in unmet)
-        super().__init__(f"{subject} refused: {reasons or 'no gate gave an answer.'}")
+        reasons = " ".join(f"[{finding.gate}] {finding.sentence}" for finding in unmet(findings))
+        super().__init__(f"{subject} refused: {reasons}")
 
 
 class RolloutFailed(PromotionError):
     def __init__(self, service: str, why: str) -> None:
         self.service = service
         super().__init__(f"Roll-out of {service} failed: {why}")
+
+
+class Busy(PromotionError):
+    def __init__(self, environment: str, lock: str, minutes: float) -> None:
+        super().__init__(
+            f"{environment} has been busy for {minutes:g} minutes: another run holds the lock {lock!r}. "
+            "Nothing was written. Look at the running flows, then run again."
+        )
 
 
 class Conflict(PromotionError):

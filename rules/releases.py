@@ -28,6 +28,8 @@ class ServiceState:
     digests: frozenset[str]
     """Image digests of the running tasks that carry production traffic."""
     deploying: bool = False
+    deploying_to: str = ""
+    """Image reference of the deployment in progress."""
     crashed_tasks: int = 0
     """Tasks of the serving revision that stopped by themselves, as far back as ECS remembers (about an hour)."""
 

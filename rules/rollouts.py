@@ -109,10 +109,21 @@ def next_step(seen: Observation, policy: RolloutPolicy) -> Step:
     if seen.ongoing is not None:
         return _while_ongoing(seen, seen.ongoing, policy)
     if seen.followed is not None:
-        return _after_the_end(seen, seen.followed)
-    if seen.serving == frozenset({seen.digest}) and seen.steady:
-        return Step(Move.DONE, f"{seen.service} already serves {seen.digest}.", 100.0)
+        return _after_the_end(seen, seen.followed, policy)
+    if seen.serving == frozenset({seen.digest}):
+        return _while_settling(seen, policy)
     return Step(Move.START, f"{seen.service} serves {_names(seen.serving)}; {seen.digest} is to replace it.")
+
+
+def _while_settling(seen: Observation, policy: RolloutPolicy) -> Step:
+    if seen.steady:
+        return Step(Move.DONE, f"{seen.service} serves {seen.digest}.", 100.0)
+    if seen.minutes > policy.start_minutes:
+        return Step(
+            Move.FAIL,
+            f"{seen.service} serves {seen.digest}, but not with all its tasks after {seen.minutes:.0f} minutes",
+        )
+    return Step(Move.WAIT, f"{seen.service} serves {seen.digest}, but not yet with all its tasks", 100.0)
 
 
 def _while_ongoing(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> Step:
@@ -152,7 +163,7 @@ def _too_bad(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> s
     return ""
 
 
-def _after_the_end(seen: Observation, followed: Deployment) -> Step:
+def _after_the_end(seen: Observation, followed: Deployment, policy: RolloutPolicy) -> Step:
     if followed.status is not DeploymentStatus.SUCCESSFUL:
         return Step(
             Move.FAIL,
@@ -163,7 +174,7 @@ def _after_the_end(seen: Observation, followed: Deployment) -> Step:
             Move.FAIL,
             f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves instead of {seen.digest}",
         )
-    return Step(Move.DONE, f"{seen.service} serves {seen.digest}.", 100.0)
+    return _while_settling(seen, policy)
 
 
 def next_step_back(seen: Observation, policy: RolloutPolicy) -> Step:

@@ -100,6 +100,20 @@ class Finding:
     allowed: str = ""
     evidence: str = ""
     """A link or an identifier under which the proof can be looked at."""
+    waived: str = ""
+    """Why this finding does not block although it did not pass. The verdict stays what it is."""
+
+    @property
+    def blocks(self) -> bool:
+        return self.verdict is not Verdict.PASSED and not self.waived
+
+
+def unmet(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that stand in the way. No findings at all are one: no data is never a pass."""
+    found = tuple(findings)
+    if not found:
+        return (Finding("gates", Verdict.INCONCLUSIVE, "No gate gave an answer."),)
+    return tuple(finding for finding in found if finding.blocks)
 
 
 @dataclass(frozen=True, slots=True)

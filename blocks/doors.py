@@ -1,0 +1,87 @@
+"""The one place that opens doors. Nothing else loads a block.
+
+Documents are named by application and environment: `promotion-account/batbern-staging`, `chat/batbern`.
+`python -m deployments.register` makes them; people edit addresses and secrets in the Prefect UI.
+"""
+
+from typing import TypeVar, cast
+
+from prefect.blocks.core import Block
+
+from blocks.accounts import Account
+from blocks.catalogue import CatalogueFile
+from blocks.chat import Chat
+from blocks.containers import Containers
+from blocks.feature_flags import FeatureFlags
+from blocks.images import Images
+from blocks.ledger import Ledger, open_ledger
+from blocks.pager import Pager
+from blocks.parameters import Parameters
+from blocks.probes import Probes
+from rules.catalogue import Catalogue
+from rules.errors import InvalidInput
+from rules.vocabulary import Environment, Role, Service
+
+B = TypeVar("B", bound=Block)
+
+
+def load(kind: type[B], name: str) -> B:
+    """The block document of that kind and name."""
+    try:
+        return cast("B", kind.load(name))  # typed as "or a coroutine", which it is not in synchronous code
+    except ValueError as error:
+        raise InvalidInput(
+            f"{kind.get_block_type_slug()} block", name, "a registered document",
+            "Run `python -m deployments.register`, or create it in the Prefect UI under Blocks.",
+        ) from error  # fmt: skip
+
+
+class Doors:
+    """The outside systems of one environment. Not a dataclass: Prefect walks through those when tasks get them."""
+
+    def __init__(self, catalogue: Catalogue, environment: Environment) -> None:
+        account = load(Account, f"{catalogue.application}-{environment.name}")
+        self.environment = environment
+        self.services: tuple[Service, ...] = tuple(catalogue.services.values())
+        self.containers = Containers(account.client("ecs"), environment.cluster)
+        self.parameters = Parameters(account.client("ssm"), environment.parameter_path)
+        self.probes = load(Probes, f"{catalogue.application}-{environment.name}")
+
+
+class Application:
+    """What all environments of an application share: catalogue, registry, flags, ledger, chat, pager."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.catalogue = load(CatalogueFile, name).read()
+        registry = self.catalogue.environments[self.catalogue.registry]
+        account = load(Account, f"{name}-{registry.name}")
+        self.images = Images(account.client("ecr"), registry.account)
+        self.registry_url = f"{registry.account}.dkr.ecr.{registry.region}.amazonaws.com"
+        self.flags = load(FeatureFlags, name)
+        self.chat = load(Chat, name)
+        self.pager = load(Pager, name)
+        self.ledger: Ledger = open_ledger(name)
+
+    def environment(self, name: str) -> Doors:
+        return open_doors(self.catalogue, name)
+
+    def step_to(self, role: Role) -> tuple[Doors, Doors]:
+        """The environment of that role and the one before it in the chain: (source, target)."""
+        chain = [self.catalogue.environments[name] for name in self.catalogue.chain]
+        at = next((at for at, environment in enumerate(chain) if environment.role is role), 0)
+        if at == 0:
+            names = ", ".join(f"{environment.name} ({environment.role})" for environment in chain)
+            raise InvalidInput("chain", names, f"an environment of role {role} with one before it", "Mend the catalogue.")
+        return self.environment(chain[at - 1].name), self.environment(chain[at].name)
+
+
+def open_application(name: str) -> Application:
+    return Application(name)
+
+
+def open_doors(catalogue: Catalogue, environment: str) -> Doors:
+    """The doors of one environment of the catalogue."""
+    if environment not in catalogue.environments:
+        raise InvalidInput("environment", environment, f"one of {', '.join(catalogue.environments)}")
+    return Doors(catalogue, catalogue.environments[environment])

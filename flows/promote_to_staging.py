@@ -1,0 +1,56 @@
+"""dev → staging: automatic, gated, put back by itself when it goes wrong."""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import Field
+
+from rules.vocabulary import Role
+from tasks.announcing import announce_cancellation
+from tasks.changing import changing
+from tasks.configuration import apply_configuration
+from tasks.endings import ending
+from tasks.feature_flags import apply_flags, wait_for_flag_approvals
+from tasks.gates import check_arrived, check_source, check_validation, refuse_unless_met
+from tasks.migrations import migrate_databases
+from tasks.promotions import begin, completed, pin_release, plan_promotion, publish_plan
+from tasks.rollouts import roll_out_in_waves
+
+
+@flow(
+    name="promote-to-staging",
+    flow_run_name="{application}-{version}-to-staging",
+    on_cancellation=[announce_cancellation],
+    persist_result=False,
+)
+@ending
+def promote_to_staging(
+    application: Annotated[str, Field(description="The application, as its catalogue names it.")] = "batbern",
+    version: Annotated[
+        str | None, Field(description="Git SHA to promote. Empty: whatever runs in the source environment.")
+    ] = None,
+    dry_run: Annotated[bool, Field(description="Check every gate and show the plan, and change nothing.")] = False,
+) -> State | None:
+    """Promotes the release that runs in the integration environment to staging.
+
+    Gates first, all of them at once. Then, under the environment's lock: configuration, flags, migrations, and a
+    blue-green roll-out in waves. If anything fails after the first write, everything is put back.
+    """
+    promotion = begin(application, Role.STAGING, version)
+    release = pin_release(promotion)
+    findings = check_source(promotion, release)
+    findings += check_validation(promotion, release)
+    plan = plan_promotion(promotion, release)
+    findings += publish_plan(promotion, plan)
+    refuse_unless_met(promotion, plan, findings)
+    if dry_run:
+        return completed(promotion, plan, "Dry run: every gate is met and nothing was changed.")
+    wait_for_flag_approvals(promotion, plan)
+    with changing(promotion, plan):
+        apply_configuration(promotion, plan)
+        apply_flags(promotion, plan)
+        migrate_databases(promotion, plan)
+        roll_out_in_waves(promotion, plan)
+        check_arrived(promotion, plan)
+    return completed(promotion, plan, f"{release.version} serves in {promotion.target.environment.name}.")

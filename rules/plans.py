@@ -1,0 +1,91 @@
+"""The plan: everything that one promotion would change, hashed. It stands between deciding and doing.
+
+The hash covers what is DESIRED, not the difference to what is there, so that a promotion which died half-way has
+the same hash when it is planned again.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from rules.configuration import ConfigurationPlan
+from rules.feature_flags import FlagPlan
+from rules.vocabulary import Finding, Release, Service, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceChange:
+    """One service of the target: what it runs and what it is to run."""
+
+    service: str
+    before: str
+    """Digest that serves now; empty when nothing does."""
+    after: str
+
+    @property
+    def changes(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a promotion would do to its target."""
+
+    application: str
+    source: str
+    target: str
+    release: Release
+    services: tuple[ServiceChange, ...]
+    configuration: ConfigurationPlan
+    flags: FlagPlan
+    catalogue_sha256: str
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits that name this plan: to approvers, in records and in messages."""
+        desired = {
+            "application": self.application,
+            "target": self.target,
+            "version": self.release.version,
+            "digests": dict(sorted(self.release.digests.items())),
+            "configuration": self.configuration.fingerprint(),
+            "flags": self.flags.fingerprint(),
+            "catalogue": self.catalogue_sha256,
+        }
+        text = json.dumps(desired, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What makes the plan unsafe, and that it is safe where it is."""
+        return (*self.configuration.findings(), *self.flags.findings())
+
+    def table(self) -> list[dict[str, str]]:
+        """One row a change, as people read it: images, configuration (secrets masked), flags."""
+        images = [
+            {"what": "image", "name": one.service, "now": one.before[:19] or "nothing", "then": one.after[:19]}
+            for one in self.services
+            if one.changes
+        ]
+        return [*images, *self.configuration.table(), *self.flags.table()]
+
+
+def service_changes(
+    services: tuple[Service, ...], release: Release, serving: dict[str, frozenset[str]]
+) -> tuple[ServiceChange, ...]:
+    """The image change of every service, in the order of the roll-out."""
+    ordered = sorted(services, key=lambda service: (service.wave, service.id))
+    return tuple(
+        ServiceChange(service.id, "+".join(sorted(serving.get(service.id, frozenset()))), release.digests[service.id])
+        for service in ordered
+    )
+
+
+def check_image_changes(plan: Plan) -> Finding:
+    """Says what would move. Nothing to do is a pass: promoting twice is promoting once."""
+    moving = [one.service for one in plan.services if one.changes]
+    sentence = (
+        f"{plan.release.version} replaces the image of {len(moving)} services in {plan.target}."
+        if moving
+        else f"{plan.target} already runs the images of {plan.release.version}."
+    )
+    return Finding("plan", Verdict.PASSED, sentence, plan.hash)

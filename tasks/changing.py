@@ -1,0 +1,50 @@
+"""Between the first write and the last: the lock is held, and whatever goes wrong is put back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rules.arrival import check_target
+from rules.plans import Plan
+from rules.records import EventKind
+from rules.vocabulary import Finding, Verdict, unmet
+from tasks.kinds import asking
+from tasks.locks import lock
+from tasks.promotions import Promotion, plan_promotion, refuse
+from tasks.putting_back import put_back
+from tasks.records import write
+
+
+@contextmanager
+def changing(promotion: Promotion, plan: Plan) -> Iterator[None]:
+    """Holds the target's lock, checks again, and puts everything back when the block fails or is cancelled."""
+    environment, ledger = promotion.target.environment.name, promotion.application.ledger
+    with lock(promotion.application.name, environment, promotion.catalogue.lock):
+        write(ledger, EventKind.LOCK_TAKEN, environment, f"{environment} is ours.", plan.hash)
+        recheck(promotion, plan)
+        try:
+            yield
+        except BaseException as error:  # a cancelled run must not leave half a release either
+            told = put_back(promotion, plan, error)
+            if told is None or not isinstance(error, Exception):
+                raise
+            raise told from error
+        finally:
+            write(ledger, EventKind.LOCK_RELEASED, environment, f"{environment} is free again.", plan.hash)
+
+
+@asking("check again under the lock")
+def recheck(promotion: Promotion, plan: Plan) -> None:
+    """The plan was made before the lock: it must still be the same plan, and nobody else may be deploying."""
+    environment = promotion.target.environment.name
+    states = promotion.target.containers.states(promotion.services, environment)
+    now = plan_promotion.fn(promotion, plan.release)
+    findings = (*check_target(states, plan.release.digests, environment), _same_plan(plan, now))
+    if unmet(findings):
+        raise refuse(promotion, findings)
+
+
+def _same_plan(before: Plan, now: Plan) -> Finding:
+    if before.hash == now.hash:
+        return Finding("plan", Verdict.PASSED, "The plan is unchanged.", now.hash, before.hash)
+    sentence = "What would be promoted has changed since the plan was made; run again to plan afresh."
+    return Finding("plan", Verdict.FAILED, sentence, now.hash, before.hash)

@@ -1,0 +1,102 @@
+"""How a promotion begins: doors opened, release pinned, plan made."""
+
+from datetime import UTC, datetime
+
+from prefect import get_run_logger
+from prefect.runtime import flow_run
+
+from blocks.doors import Application, Doors, open_application
+from blocks.images import Images
+from rules.catalogue import Catalogue
+from rules.errors import InvalidInput, Refused
+from rules.plans import Plan, service_changes
+from rules.records import EventKind
+from rules.releases import check_running, is_sha, pin
+from rules.vocabulary import Finding, Image, Release, Role, Service, Verdict
+from tasks.configuration import plan_configuration_change
+from tasks.feature_flags import plan_flag_change
+from tasks.kinds import asking
+from tasks.records import write
+
+
+class Promotion:
+    """One promotion under way: its doors and its name. Not a dataclass: Prefect walks through those."""
+
+    def __init__(self, application: Application, source: Doors, target: Doors, version: str | None) -> None:
+        self.application, self.source, self.target, self.requested = application, source, target, version
+        self.run_id = str(flow_run.id or "")
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.application.catalogue
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        return self.target.services
+
+    def __str__(self) -> str:
+        return f"{self.application.name} from {self.source.environment.name} to {self.target.environment.name}"
+
+
+@asking("begin")
+def begin(application: str, role: Role, version: str | None) -> Promotion:
+    """Opens every door that the promotion needs and writes down that it started."""
+    if version is not None and not is_sha(version):
+        raise InvalidInput("version", version, "a Git SHA of 7 to 40 hexadecimal digits, or nothing for what runs")
+    opened = open_application(application)
+    source, target = opened.step_to(role)
+    promotion = Promotion(opened, source, target, version)
+    write(
+        opened.ledger,
+        EventKind.STARTED,
+        target.environment.name,
+        f"Promotion of {promotion} started" + (f" for {version}." if version else "."),
+        source=source.environment.name,
+        requested=version or "",
+        catalogue=opened.catalogue.sha256,
+        started_at=datetime.now(UTC).isoformat(),
+    )
+    return promotion
+
+
+@asking("pin the release that runs")
+def pin_release(promotion: Promotion) -> tuple[Release | None, tuple[Finding, ...]]:
+    """The release that runs in the source, by digest, or the findings that say why there is none."""
+    environment = promotion.source.environment.name
+    states = promotion.source.containers.states(promotion.services, environment)
+    running = check_running(promotion.services, states, environment)
+    if any(finding.verdict is not Verdict.PASSED for finding in running):
+        return None, running
+    images = {
+        service.id: find_image(promotion.application.images, service, next(iter(states[service.id].digests)))
+        for service in promotion.services
+    }
+    release, finding = pin(states, images, promotion.requested, environment)
+    get_run_logger().info(finding.sentence)
+    return release, (*running, finding)
+
+
+def find_image(images: Images, service: Service, digest: str) -> Image | None:
+    return images.find(service.repository, digest)
+
+
+@asking("plan")
+def plan_promotion(promotion: Promotion, release: Release) -> Plan:
+    """Everything that would change, hashed. Reads both environments; writes nothing."""
+    target = promotion.target.environment.name
+    states = promotion.target.containers.states(promotion.services, target)
+    serving = {service: state.digests for service, state in states.items()}
+    return Plan(
+        application=promotion.application.name,
+        source=promotion.source.environment.name,
+        target=target,
+        release=release,
+        services=service_changes(promotion.services, release, serving),
+        configuration=plan_configuration_change(promotion.source, promotion.target, promotion.catalogue),
+        flags=plan_flag_change(promotion.application.flags, promotion.source, promotion.target, promotion.catalogue),
+        catalogue_sha256=promotion.catalogue.sha256,
+    )
+
+
+def refuse(promotion: Promotion, findings: tuple[Finding, ...]) -> Refused:
+    return Refused(f"Promotion of {promotion}", findings)

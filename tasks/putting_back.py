@@ -1,0 +1,108 @@
+"""The way back: in reverse order, from the ledger, never from memory.
+
+What has to be undone is read from the recorded intents, so it also covers what a run that died had begun, and
+going back is itself resumable: each step looks first and does only what is missing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from prefect import get_run_logger
+
+from blocks.containers import BlueGreen
+from rules.arrival import check_arrival
+from rules.errors import PromotionError, PutBack, PutBackFailed, RolloutFailed
+from rules.plans import Plan
+from rules.records import Event, EventKind
+from rules.rollouts import next_step_back
+from rules.settling import services_before, unsettled
+from rules.vocabulary import Service, unmet
+from tasks.configuration import put_back_configuration
+from tasks.feature_flags import put_back_flags
+from tasks.kinds import acting, asking
+from tasks.promotions import Promotion
+from tasks.records import write
+from tasks.rollouts import Order, follower
+
+Undo = tuple[str, Callable[[], object]]
+"""What is put back, in words, and the act."""
+
+
+def put_back(promotion: Promotion, plan: Plan, cause: BaseException) -> PromotionError | None:
+    """Puts the target back to what it was before the first unsettled change.
+
+    Returns the error to raise: PutBack, PutBackFailed, or None when nothing had been changed.
+    """
+    environment = promotion.target.environment.name
+    intents = unsettled(promotion.application.ledger.records(), environment)
+    if not intents:
+        return None
+    get_run_logger().error("putting %s back: %s", environment, cause)
+    restored, stuck = _undo_all(_undoings(promotion, plan, intents))
+    if stuck:
+        return PutBackFailed(_sentence(cause), restored, stuck)
+    return PutBack(_sentence(cause), restored, _serving_now(promotion, intents))
+
+
+def _undo_all(undoings: Sequence[Undo]) -> tuple[list[str], list[str]]:
+    restored, stuck = [], []
+    for what, act in undoings:
+        try:
+            act()
+            restored.append(what)
+        except PromotionError as trouble:  # the others are still put back; what is stuck is told and paged
+            stuck.append(f"{what}: {trouble}")
+    return restored, stuck
+
+
+def _undoings(promotion: Promotion, plan: Plan, intents: Sequence[Event]) -> list[Undo]:
+    before = services_before(intents)
+    backwards = sorted(promotion.services, key=lambda service: (-service.wave, service.id))
+    undoings: list[Undo] = [
+        (service.id, lambda service=service: return_service(promotion, plan, service, before[service.id]))  # type: ignore[misc]
+        for service in backwards
+        if service.id in before
+    ]
+    kinds = {intent.kind for intent in intents}
+    if EventKind.FLAGS_INTENT in kinds:
+        undoings.append(("flags", lambda: put_back_flags(promotion, plan.hash, intents)))
+    if EventKind.CONFIGURATION_INTENT in kinds:
+        undoings.append(("configuration", lambda: put_back_configuration(promotion, plan.hash, intents)))
+    if before:
+        undoings.append(("what serves", lambda: verify_return(promotion, before)))
+    return undoings
+
+
+@acting("put back service")
+def return_service(promotion: Promotion, plan: Plan, service: Service, before: Mapping[str, Any]) -> None:
+    """One service back to the image that it served: by stopping what goes forward, or by a deployment backwards."""
+    doors = promotion.target
+    if len(before["digests"]) != 1:
+        raise RolloutFailed(service.id, f"before the promotion it served {before['digests'] or 'nothing'}: no state to go back to")
+    state = doors.containers.states([service], doors.environment.name)[service.id]
+    order = Order(service.id, state.name, service.container, before["task_definition"], before["digests"][0])
+    # No bake and no alarms on the way back: the old version is the known good one and speed is what counts.
+    step = follower(promotion, service.id).follow(order, BlueGreen(bake_minutes=0), next_step_back)
+    ledger, kind = promotion.application.ledger, EventKind.ROLLOUT_ROLLED_BACK
+    write(ledger, kind, doors.environment.name, step.why, plan.hash, service=service.id)
+
+
+@asking("verify what serves after putting back")
+def verify_return(promotion: Promotion, before: Mapping[str, Mapping[str, Any]]) -> None:
+    """Every service that was touched serves its old image, or this raises what does not."""
+    environment = promotion.target.environment.name
+    states = promotion.target.containers.states(promotion.services, environment)
+    wanted = {service: details["digests"][0] for service, details in before.items() if details["digests"]}
+    wrong = unmet(check_arrival(states, wanted, environment))
+    if wrong:
+        raise PromotionError(" ".join(finding.sentence for finding in wrong))
+
+
+def _serving_now(promotion: Promotion, intents: Sequence[Event]) -> str:
+    touched = services_before(intents)
+    return f"{promotion.target.environment.name} serves what it served before ({len(touched)} services were touched)."
+
+
+def _sentence(cause: BaseException) -> str:
+    text = str(cause) or type(cause).__name__
+    return text if text.endswith((".", "!", "?")) else f"{text}."
