@@ -26,10 +26,13 @@ class Edge:
     async def open(self) -> None:
         """Begin to listen. Raises `OSError` when the port is taken."""
         self._forwarder = Forwarder(self._routes)
-        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None))
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=512, shutdown_timeout=1.0)
-        await site.start()
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=1.0)
+        try:
+            await self._runner.setup()
+            await web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=512).start()
+        except OSError:
+            await self.close()
+            raise
         self._port = self._runner.addresses[0][1]
 
     async def close(self) -> None:

@@ -16,6 +16,8 @@ BASE_MEMORY_MB = 290.0
 DRAIN_SECONDS = 0.4
 """A stopping task still accepts requests this long, until every router has seen that it leaves."""
 LONGEST_REQUEST_SECONDS = 20.0
+AT_ONCE_SECONDS = 0.01
+"""aiohttp reads 0 as "without limit"."""
 CRASHED, KILLED, STOPPED = 1, 137, 143
 BEFORE_START = TaskCondition(TaskPhase.STARTING)
 
@@ -42,11 +44,12 @@ class Task:
             self.condition = TaskCondition(TaskPhase.EXITED, None, code, reason)
         self.leaving.set()
 
-    def leak(self) -> None:
-        """Grow by one request's leak; above the limit the container is killed, with whatever it was doing."""
+    def leak(self) -> bool:
+        """Grow by one request's leak. True when that was too much: the container is killed, whatever it was doing."""
         self.memory_mb += self.behaviour.leak_mb_per_request
         if self.memory_mb > MEMORY_LIMIT_MB:
             self.end(KILLED, "OutOfMemoryError: Container killed due to memory usage")
+        return self.memory_mb > MEMORY_LIMIT_MB
 
 
 async def run_task(task: Task, answer: Handler) -> None:
@@ -59,7 +62,7 @@ async def run_task(task: Task, answer: Handler) -> None:
             await _drain(task, listener, server)
     finally:
         listener.close()
-        await server.shutdown(0.0)
+        await server.shutdown(AT_ONCE_SECONDS)
         task.end(STOPPED, "Stopped on request.")
 
 
