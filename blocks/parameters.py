@@ -50,18 +50,25 @@ class Parameters:
                     return tuple(self._parameter({**facts[it], **values[it]}, self._tags(it)) for it in sorted(values))
         raise Outage(SYSTEM, f"reading {self._root}", f"parameters changed during each of {READINGS} readings")
 
-    def find(self, key: str) -> Parameter | None:
-        """One parameter as it is now, with its tags; None when there is none."""
-        history = self._history(key)
-        if not history:
-            return None
-        with translated(SYSTEM, f"reading the tags of {self._root}{key}"):
-            return self._parameter(history[max(history)], self._tags(self._root + key))
+    def history(self, key: str) -> dict[int, Parameter]:
+        """What AWS still knows of one parameter, by version, without tags; empty when there is no parameter."""
+        name = self._root + key
+        call = partial(self._ssm.get_parameter_history, Name=name, WithDecryption=True)
+        with translated(SYSTEM, f"reading the history of {name}"):
+            try:
+                return {it["Version"]: self._parameter(it, {}) for it in self._pages(call, HISTORY_PAGE)}
+            except ClientError as error:
+                if code_of(error) == "ParameterNotFound":
+                    return {}
+                raise
 
     def read_version(self, key: str, version: int) -> Parameter | None:
-        """The content of a version, without tags (they have none); None when AWS does not have it (any more)."""
-        found = self._history(key).get(version)
-        return self._parameter(found, {}) if found else None
+        """The content of one version, without tags; None when AWS does not have it (any more)."""
+        return self.history(key).get(version)
+
+    def tags(self, key: str) -> dict[str, str]:
+        with translated(SYSTEM, f"reading the tags of {self._root}{key}"):
+            return self._tags(self._root + key)
 
     def version(self, key: str) -> int | None:
         """The version that stands now, by one call; None when there is no parameter."""
@@ -134,12 +141,12 @@ class Parameters:
 
     def _already(self, desired: Parameter, before: int | None) -> int:
         """An earlier attempt of ours may have got through: then only the tags can be missing."""
-        current = self.find(desired.name)
+        versions = self.history(desired.name)
+        current = versions[max(versions)] if versions else None
         if current is None or not same_content(current, desired):
-            found = f"version {current.version}" if current else "no parameter"
-            raise Conflict(self._root + desired.name, f"version {before}" if before else "no parameter", found)
-        wrong = {name: value for name, value in desired.tags.items() if current.tags.get(name) != value}
-        self.set_tags(desired.name, wrong)
+            raise Conflict(self._root + desired.name, _numbered(before), _numbered(max(versions, default=None)))
+        present = self.tags(desired.name)
+        self.set_tags(desired.name, {name: it for name, it in desired.tags.items() if present.get(name) != it})
         return current.version
 
     def _add(self, desired: Parameter) -> int:
@@ -170,18 +177,6 @@ class Parameters:
     @property
     def _path(self) -> str:
         return self._root.rstrip("/") or "/"
-
-    def _history(self, key: str) -> dict[int, Any]:
-        """Everything that AWS still knows of the parameter, by version; empty when there is no parameter."""
-        name = self._root + key
-        call = partial(self._ssm.get_parameter_history, Name=name, WithDecryption=True)
-        with translated(SYSTEM, f"reading the history of {name}"):
-            try:
-                return {it["Version"]: it for it in self._pages(call, HISTORY_PAGE)}
-            except ClientError as error:
-                if code_of(error) == "ParameterNotFound":
-                    return {}
-                raise
 
     def _pages(self, call: Callable[..., Any], size: int) -> Iterator[Mapping[str, Any]]:
         token: dict[str, str] = {}
@@ -233,6 +228,10 @@ def _putting(name: str, value: str) -> Iterator[None]:
         raise ApplyFailed(f"{name} cannot be written: {str(error).replace(value, '*****')}") from None
     except BotoCoreError as error:
         raise Outage(SYSTEM, f"writing {name}", str(error).replace(value, "*****")) from None
+
+
+def _numbered(version: int | None) -> str:
+    return "no parameter" if version is None else f"version {version}"
 
 
 def _versions(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rules.catalogue import ConfigurationPolicy, KeyAction
 from rules.configuration_gates import ConfigurationGates
-from rules.configuration_intents import ConfigurationIntent, IntentItem, merge_intents
+from rules.configuration_intents import ConfigurationIntent, IntentItem, digest_of, merge_intents
 from rules.configuration_keys import WRITTEN, KeyDecisions, Outcome, PlannedKey
 from rules.errors import Refused
 from rules.key_patterns import covers, is_literal
@@ -28,6 +28,7 @@ __all__ = [
     "PlannedKey",
     "Secret",
     "merge_intents",
+    "not_arrived",
     "plan_configuration",
 ]
 
@@ -43,6 +44,8 @@ class ConfigurationChange:
     """The target's version; None where the parameter does not exist yet."""
     desired: Parameter
     current: Parameter | None = None
+    origin: tuple[str, int] | None = None
+    """Environment and version that the value is copied from; None where the catalogue gives it."""
 
     @property
     def writes_version(self) -> bool:
@@ -72,10 +75,17 @@ class ConfigurationPlan:
     def changes(self) -> tuple[ConfigurationChange, ...]:
         """What is written, adds and changes, by key."""
         return tuple(
-            ConfigurationChange(it.key, it.current.version if it.current else None, it.desired, it.current)
+            ConfigurationChange(
+                it.key, it.current.version if it.current else None, it.desired, it.current, self._origin(it)
+            )
             for it in self.entries
             if it.outcome in WRITTEN and it.desired
         )
+
+    def _origin(self, entry: PlannedKey) -> tuple[str, int] | None:
+        if entry.action is KeyAction.COPY and entry.source:
+            return self.source, entry.source.version
+        return None
 
     @property
     def adds(self) -> tuple[str, ...]:
@@ -118,8 +128,9 @@ class ConfigurationPlan:
             raise Refused(f"Configuration of {self.source} for {self.target}", findings)
 
     def table(self) -> list[dict[str, str]]:
-        """One row per key for display: key, action, before, after, note. Secrets only say whether they differ."""
-        return [_row(it) for it in self.entries if it.outcome is not Outcome.IGNORED]
+        """One row per key, what is written or wrong first: what, name, now, then, note. Secrets are masked."""
+        shown = [it for it in self.entries if it.outcome is not Outcome.IGNORED]
+        return [_row(it) for it in sorted(shown, key=lambda it: (_is_quiet(it), it.key))]
 
     def fingerprint(self) -> str:
         """SHA-256 over what is wished for, not over what is left to do: a half-applied plan keeps it."""
@@ -159,6 +170,18 @@ def plan_configuration(
     )
 
 
+def not_arrived(changes: Iterable[ConfigurationChange], present: Iterable[Parameter]) -> tuple[str, ...]:
+    """The keys that do not stand in the target as their change wanted them."""
+    standing = {it.name: it for it in present}
+    return tuple(it.key for it in changes if not _arrived(it.desired, standing.get(it.key)))
+
+
+def _arrived(desired: Parameter, current: Parameter | None) -> bool:
+    if current is None or not same_content(desired, current):
+        return False
+    return all(current.tags.get(name) == value for name, value in desired.tags.items())
+
+
 def _named(policy: ConfigurationPolicy) -> set[str]:
     """The keys that the policy asks for by name, whether or not anybody has them."""
     asking = (KeyAction.REQUIRE, KeyAction.MAP)
@@ -178,8 +201,13 @@ def _unanswered(policy: ConfigurationPolicy, targets: Iterable[str]) -> list[Pla
 
 def _intended(change: ConfigurationChange) -> IntentItem:
     present = change.current.tags if change.current else {}
-    after = (change.before or 0) + (1 if change.writes_version else 0)
-    return IntentItem(change.key, change.before, after, {name: present.get(name) for name in change.tags})
+    return IntentItem(
+        change.key,
+        change.before,
+        origins=(change.origin,) if change.origin else (),
+        digests=() if change.origin else (digest_of(change.desired.text),),
+        tags={name: (present.get(name), value) for name, value in change.tags.items()},
+    )
 
 
 def _wish(entry: PlannedKey) -> list[object]:
@@ -195,13 +223,17 @@ def _wish(entry: PlannedKey) -> list[object]:
     return [entry.key, "copy", *content, dict(it.tags)]
 
 
+def _is_quiet(entry: PlannedKey) -> bool:
+    return entry.outcome in {Outcome.SAME, Outcome.KEEP, Outcome.ONLY_IN_TARGET} and not entry.problems
+
+
 def _row(entry: PlannedKey) -> dict[str, str]:
-    before, after = _sides(entry)
+    now, then = _sides(entry)
     notes = [*entry.problems, *entry.notes]
     if entry.conflict and entry.current:
         notes.append(f"version {entry.current.version}; the last promotion left version {entry.left}")
-    action = entry.outcome.value + (" (conflict)" if entry.conflict else "")
-    return {"key": entry.key, "action": action, "before": before, "after": after, "note": "; ".join(notes)}
+    what = f"parameter: {entry.outcome}" + (" (conflict)" if entry.conflict else "")
+    return {"what": what, "name": entry.key, "now": now, "then": then, "note": "; ".join(notes)}
 
 
 def _sides(entry: PlannedKey) -> tuple[str, str]:
