@@ -72,7 +72,7 @@ class FeatureFlags(Block):
     _block_type_name = "Feature Flags"
     _block_type_slug = "feature-flags"
 
-    url: str = Field("https://app.launchdarkly.com", description="Address of the flag service.")
+    url: str = Field(default="https://app.launchdarkly.com", description="Address of the flag service.")
     project: str = Field(description="Key of the project that holds the flags.")
     token: SecretStr = Field(description="Access token that may read and write flags of this project.")
     _wiring: Wiring = PrivateAttr(default_factory=Wiring)
