@@ -32,6 +32,8 @@ class Furniture:
         self._databases, self._requests_per_minute = databases, requests_per_minute
         self._balancing: dict[tuple[str, str], dict[str, Any]] = {}
         """What `create_service` is told about load balancing, by environment and service id."""
+        self.balancers: dict[str, str] = {}
+        """The load balancer's name in CloudWatch (`app/batbern-dev/50dc…`), by environment."""
 
     def registry(self, environment: Environment) -> None:
         ecr = self._clients(environment, "ecr")
@@ -45,8 +47,8 @@ class Furniture:
         self._secrets(environment)
         for service in self._catalogue.services.values():
             if service.load_balanced:
-                dimension = self._load_balancer(environment, service)
-                self._alarms(environment, service, dimension)
+                balancer = self.balancers[environment.name] = self._load_balancer(environment, service)
+                self._alarms(environment, service, balancer)
 
     def service(self, environment: Environment, service: Service, task_definition: str) -> None:
         """The ECS service itself, blue-green, with the task definition that it starts from."""

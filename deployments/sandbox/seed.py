@@ -61,6 +61,11 @@ class Seed:
         """Every release that was pushed, by version, oldest first."""
 
     @property
+    def balancers(self) -> Mapping[str, str]:
+        """The load balancer's name in CloudWatch, by environment."""
+        return self._furniture.balancers
+
+    @property
     def _registry(self) -> Environment:
         return self._catalogue.environments[self._catalogue.registry]
 
