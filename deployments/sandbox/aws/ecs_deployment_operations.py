@@ -1,0 +1,92 @@
+"""The operations on service deployments and revisions: list, describe, stop, continue."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from deployments.sandbox.aws.ecs_answers import deployment_answer, deployment_brief, revision_answer
+from deployments.sandbox.aws.ecs_fleet import Caller, Fleet, check_count, page
+from deployments.sandbox.aws.ecs_machine import decide_hook, request_rollback
+from deployments.sandbox.aws.ecs_requests import refuse
+from deployments.sandbox.aws.ecs_stages import FINAL, HookStatus
+from deployments.sandbox.aws.ecs_state import Deployment, Document
+
+
+def list_service_deployments(fleet: Fleet, caller: Caller) -> Document:
+    service = fleet.get(caller, caller.parameters["service"])
+    statuses = set(caller.get("status", []))
+    chosen = [
+        deployment
+        for deployment in reversed(service.history)
+        if (not statuses or deployment.progress.status in statuses) and _created_within(caller, deployment)
+    ]
+    briefs, token = page(caller, [deployment_brief(service, d) for d in chosen], most=100, default=20)
+    return {"serviceDeployments": briefs} | ({"nextToken": token} if token else {})
+
+
+def describe_service_deployments(fleet: Fleet, caller: Caller) -> Document:
+    arns = caller.get("serviceDeploymentArns", [])
+    check_count("serviceDeploymentArns", arns, 20)
+    known = {d.arn: deployment_answer(s, d) for s in fleet.of_account(caller) for d in s.history if d.arn in arns}
+    return {"serviceDeployments": [known[arn] for arn in arns if arn in known], "failures": _missing(arns, known)}
+
+
+def describe_service_revisions(fleet: Fleet, caller: Caller) -> Document:
+    arns = caller.get("serviceRevisionArns", [])
+    check_count("serviceRevisionArns", arns, 20)
+    known = {
+        arn: revision_answer(service, service.revisions[arn])
+        for service in fleet.of_account(caller)
+        for arn in arns
+        if arn in service.revisions
+    }
+    return {"serviceRevisions": [known[arn] for arn in arns if arn in known], "failures": _missing(arns, known)}
+
+
+def stop_service_deployment(fleet: Fleet, caller: Caller) -> Document:
+    arn = caller.parameters["serviceDeploymentArn"]
+    if caller.get("stopType", "ROLLBACK") != "ROLLBACK":
+        raise refuse("stopType must be ROLLBACK.")
+    service, deployment = fleet.deployment(caller, arn)
+    if deployment.progress.status in FINAL:
+        raise refuse(
+            f"The service deployment is {deployment.progress.status} and can no longer be stopped.",
+            "ConflictException",
+        )
+    if deployment is service.waiting:
+        fleet.lifecycle.drop_waiting(service, fleet.clock.now())
+    else:
+        reason = "Service deployment rolled back because it was stopped by StopServiceDeployment."
+        deployment.progress = request_rollback(deployment.progress, fleet.clock.now(), reason)
+    return {"serviceDeploymentArn": arn}
+
+
+def continue_service_deployment(fleet: Fleet, caller: Caller) -> Document:
+    arn, hook_id = caller.parameters["serviceDeploymentArn"], caller.parameters["hookId"]
+    _, deployment = fleet.deployment(caller, arn)
+    hook = next((hook for hook in deployment.progress.hooks if hook.id == hook_id), None)
+    if hook is None:
+        raise refuse(f"Lifecycle hook {hook_id} was not found in {arn}.")
+    if hook.status is not HookStatus.AWAITING_ACTION or deployment.progress.status in FINAL:
+        raise refuse(f"Lifecycle hook {hook_id} is {hook.status} and awaits no action.")
+    goes_on = caller.get("action", "CONTINUE") == "CONTINUE"
+    status = HookStatus.SUCCEEDED if goes_on else HookStatus.FAILED
+    deployment.progress = decide_hook(deployment.progress, hook_id, status)
+    return {"serviceDeploymentArn": arn}
+
+
+def _created_within(caller: Caller, deployment: Deployment) -> bool:
+    created = caller.get("createdAt", {})
+    after, before = _time(created.get("after")), _time(created.get("before"))
+    at = deployment.created_at
+    return (after is None or at > after) and (before is None or at < before)
+
+
+def _time(value: Any) -> datetime | None:
+    """A timestamp parameter: the wire carries seconds since the epoch."""
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromtimestamp(float(value), UTC)
+
+
+def _missing(arns: list[str], known: Document) -> list[Document]:
+    return [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known]

@@ -1,0 +1,113 @@
+"""Amazon ECS services that really deploy, on top of moto's clusters and task definitions.
+
+moto remembers services but nothing ever happens to them. `EcsSimulator` replaces its operations on services,
+tasks and service deployments, and moves all of them on whenever `tick` is called.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from moto.core.responses import ActionResult
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.elbv2.models import ELBv2Backend
+
+from deployments.sandbox.aws import ecs_deployment_operations as on_deployments
+from deployments.sandbox.aws import ecs_service_operations as on_services
+from deployments.sandbox.aws import ecs_task_operations as on_tasks
+from deployments.sandbox.aws.ecs_fleet import Caller, Fleet
+from deployments.sandbox.aws.ecs_lifecycle import Lifecycle
+from deployments.sandbox.aws.ecs_state import Document, ServiceState
+from deployments.sandbox.aws.ecs_tasks import Tasks
+from deployments.sandbox.aws.ecs_traffic import Route, routes, target_health
+from deployments.sandbox.aws.runtime import Runtime
+from deployments.sandbox.clock import Clock
+
+__all__ = ["EcsSimulator", "Route"]
+
+Operation = Callable[[Fleet, Caller], Document]
+OPERATIONS: Mapping[str, Operation] = {
+    operation.__name__: operation
+    for operation in (
+        on_services.create_service,
+        on_services.update_service,
+        on_services.describe_services,
+        on_services.list_services,
+        on_services.delete_service,
+        on_deployments.list_service_deployments,
+        on_deployments.describe_service_deployments,
+        on_deployments.describe_service_revisions,
+        on_deployments.stop_service_deployment,
+        on_deployments.continue_service_deployment,
+        on_tasks.list_tasks,
+        on_tasks.describe_tasks,
+        on_tasks.stop_task,
+    )
+}
+_HEALTH_BY_MOTO = ELBv2Backend.describe_target_health
+
+
+class EcsSimulator:
+    """One world of ECS services. Everything happens under one lock."""
+
+    def __init__(self, clock: Clock, runtime: Runtime) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._fleet = Fleet(clock, Lifecycle(Tasks(runtime, clock)))
+
+    def install(self) -> None:
+        """Answer moto's ECS operations from here on; of several simulators the last one installed answers."""
+        for name, operation in OPERATIONS.items():
+            setattr(EC2ContainerServiceResponse, name, self._answering(operation))
+        setattr(ELBv2Backend, "describe_target_health", target_health(_HEALTH_BY_MOTO, self._services))  # noqa: B010 - mypy refuses the assignment
+
+    def tick(self) -> None:
+        """Move every service on by one step. Call it some times a second."""
+        with self._lock:
+            now = self._clock.now()
+            for service in self._fleet.services.values():
+                self._fleet.lifecycle.tick(service, now)
+
+    def reset(self) -> None:
+        """Forget all services and stop all their tasks; moto's own state is moto's to reset."""
+        with self._lock:
+            runtime = self._fleet.lifecycle.tasks.runtime
+            for service in self._fleet.services.values():
+                for task in service.tasks.values():
+                    if task.living:
+                        runtime.stop(task.spec.id)
+            self._fleet.services.clear()
+
+    def routing(self, account: str, cluster: str, service: str) -> tuple[Route, ...]:
+        """Who answers which share of a service's requests now. The weights are 100 together.
+
+        Raises `KeyError` for a service that is not there. A service without any revision has no routes.
+        """
+        with self._lock:
+            return routes(self._service(account, cluster, service))
+
+    def place(self, account: str, cluster: str, service: str, task_definition_arn: str, deployed_at: datetime) -> None:
+        """Make a task definition the steady revision of a service at once, as if deployed at `deployed_at`."""
+        with self._lock:
+            state = self._service(account, cluster, service)
+            caller = Caller(account, state.region, {"cluster": cluster})
+            state.settings["taskDefinition"] = task_definition_arn
+            on_services.place(self._fleet, caller, state, deployed_at)
+
+    def _service(self, account: str, cluster: str, name: str) -> ServiceState:
+        for key, service in self._fleet.services.items():
+            if (key[0], key[2], key[3]) == (account, cluster.rsplit("/", maxsplit=1)[-1], name):
+                return service
+        raise KeyError(f"There is no service {name} in cluster {cluster} of account {account}.")
+
+    def _services(self) -> list[ServiceState]:
+        with self._lock:
+            return list(self._fleet.services.values())
+
+    def _answering(self, operation: Operation) -> Callable[[EC2ContainerServiceResponse], ActionResult]:
+        def answer(request: EC2ContainerServiceResponse) -> ActionResult:
+            caller = Caller(request.current_account, request.region, dict(request._get_params()))  # noqa: SLF001 - how moto's own operations read theirs
+            with self._lock:
+                return ActionResult(operation(self._fleet, caller))
+
+        return answer
