@@ -18,6 +18,8 @@ class Damage(StrEnum):
     REORDERED = "reordered"
     DUPLICATED = "duplicated"
     MALFORMED = "malformed"
+    UNANCHORED = "unanchored"
+    """Records behind the head, more than a writer that died can have left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,17 @@ class VerificationReport:
     @property
     def unbroken(self) -> bool:
         return not self.faults
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a ledger can show of itself at one moment."""
+
+    lines: tuple[str, ...]
+    head: Head | None
+    """None where the ledger keeps no head of its own."""
+    oddities: tuple[str, ...] = ()
+    """What the place where it is kept says: unfinished or hidden or unlocked records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +138,14 @@ def _removed(by_seq: dict[int, _Line], head: Head) -> Iterator[Fault]:
 
 
 def _against_head(by_seq: dict[int, _Line], head: Head | None) -> Iterator[Fault]:
-    if head is None or head.seq == 0:
+    if head is None or not by_seq:
         return
-    line = by_seq.get(head.seq)
+    last, line = max(by_seq), by_seq.get(head.seq)
     if line and line.record.hash != head.hash and is_sealed(line.record):
         yield _change(line, "the head was made from another one")
+    if last > head.seq + 1 or head.seq == 0:
+        sentence = f"The head names record {head.seq}, the last is {last}: the head was changed or removed."
+        yield Fault(Damage.UNANCHORED, sentence, last)
 
 
 def _against_expected(by_seq: dict[int, _Line], expected: str) -> Iterator[Fault]:
@@ -140,7 +156,7 @@ def _against_expected(by_seq: dict[int, _Line], expected: str) -> Iterator[Fault
 def _notes(last: int, head: Head | None) -> tuple[str, ...]:
     if head is None:
         return ("There is no head: records removed from the end can be seen only with --expect.",)
-    if last > head.seq:
+    if last == head.seq + 1 > 1:
         why = "a writer died between the two, or lines were added by hand"
         return (f"The head names record {head.seq}, the last is {last}: {why}.",)
     return ()

@@ -138,6 +138,16 @@ def test_a_head_that_lags_is_a_note_and_no_fault() -> None:
     assert "writer died" in report.notes[0]
 
 
+@pytest.mark.parametrize("seq", [0, LENGTH - 2])
+def test_a_head_that_was_removed_or_set_back_is_seen(seq: int) -> None:
+    anchor = Head(seq, ledger()[seq - 1].hash) if seq else Head()
+    assert damages(lines(), anchor) == {(Damage.UNANCHORED, LENGTH)}
+
+
+def test_a_single_record_without_its_head_is_seen() -> None:
+    assert damages(lines()[:1], Head()) == {(Damage.UNANCHORED, 1)}
+
+
 def test_without_a_head_the_report_says_what_it_cannot_see() -> None:
     report = verify(lines()[:-1], None)
     assert report.unbroken
@@ -146,7 +156,8 @@ def test_without_a_head_the_report_says_what_it_cannot_see() -> None:
 
 def test_a_forged_number_is_one_fault_and_not_a_million() -> None:
     forged = chain(Head(10**12, "f" * 64), ledger()[0].event, NOON)
-    assert damages([*lines(), forged.line]) == {(Damage.REMOVED, LENGTH + 1)}
+    assert {(Damage.REMOVED, LENGTH + 1)} < damages([*lines(), forged.line])
+    assert len(damages([*lines(), forged.line])) == 2
 
 
 @pytest.mark.parametrize("seq", [-5, -1])
