@@ -1,24 +1,68 @@
-"""One AWS stand-in for all tests of the sandbox; every test gets it empty."""
+"""One AWS stand-in for the tests of the sandbox's AWS; every test gets it empty, and every call is checked strictly."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import boto3
 import pytest
 from botocore.config import Config
 
+from deployments.sandbox.aws import strict
 from deployments.sandbox.aws.host import AwsStandIn
-from deployments.sandbox.clock import Clock
+from deployments.sandbox.aws.patches import Current
+from deployments.sandbox.clock import ManualClock
 
 REGION = "eu-central-1"
-PATIENCE = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=10)
+DEV, STAGING, PRODUCTION = "111111111111", "222222222222", "333333333333"
+
+OpenClient = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def running_aws() -> Iterator[AwsStandIn]:
-    with AwsStandIn(clock=Clock(minute_seconds=0.2), tick_seconds=None) as stand_in:
+def world_clock() -> ManualClock:
+    """One AWS minute is one second; time stands until a test moves it."""
+    return ManualClock(minute_seconds=1.0)
+
+
+@pytest.fixture(scope="session")
+def running_aws(world_clock: ManualClock) -> Iterator[AwsStandIn]:
+    with AwsStandIn(clock=world_clock, tick_seconds=None) as stand_in:
         yield stand_in
 
 
 @pytest.fixture
-def aws(running_aws: AwsStandIn) -> AwsStandIn:
+def aws(running_aws: AwsStandIn, world_clock: ManualClock) -> AwsStandIn:
     running_aws.reset()
+    Current.clock = world_clock
+    Current.parameter_writes_per_second = None
     return running_aws
+
+
+@pytest.fixture(scope="session")
+def strict_session() -> boto3.Session:
+    session = boto3.Session(aws_access_key_id="sandbox", aws_secret_access_key="x", region_name=REGION)
+    strict.install(session, answers=True)
+    return session
+
+
+@pytest.fixture
+def open_client(aws: AwsStandIn, strict_session: boto3.Session) -> OpenClient:
+    """`open_client("ssm", account=STAGING)`: a strict client with the role of that account."""
+
+    def open_client(service: str, account: str = STAGING, attempts: int = 1, read_timeout: float = 10) -> Any:
+        config = Config(
+            retries={"mode": "standard", "max_attempts": attempts}, connect_timeout=5, read_timeout=read_timeout
+        )
+        role = f"arn:aws:iam::{account}:role/promotion-flows"
+        sts = strict_session.client("sts", endpoint_url=aws.url, config=config)
+        keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        return strict_session.client(
+            service,
+            endpoint_url=aws.url,
+            config=config,
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
+        )
+
+    return open_client

@@ -5,15 +5,21 @@ moto's classes are process-wide, so the layer is too; installing it again only c
 
 from typing import Any
 
+from moto.core.exceptions import ServiceException
+
 from deployments.sandbox.clock import Clock
 
 _ORIGINALS: dict[tuple[type, str], Any] = {}
 
 
 class Current:
-    """The clock of the stand-in that runs now."""
+    """The clock and the settings of the stand-in that runs now."""
 
     clock = Clock()
+    region = "eu-central-1"
+    snapshot_minutes = 2.0
+    parameter_writes_per_second: int | None = None
+    """None: no limit. A standard account has 3, with higher throughput 10."""
 
 
 def replace(owner: type, name: str, new: Any) -> None:
@@ -23,11 +29,12 @@ def replace(owner: type, name: str, new: Any) -> None:
 
 
 def original(owner: type, name: str) -> Any:
-    return _ORIGINALS[(owner, name)]
+    return next(_ORIGINALS[(kind, name)] for kind in owner.__mro__ if (kind, name) in _ORIGINALS)
 
 
-def refusal(code: str, message: str) -> Exception:
-    """An error that moto writes in the protocol of the caller; `code` is a shape name of the service's model."""
-    from moto.core.exceptions import ServiceException
+class Refusal(ServiceException):
+    """An error that moto writes in the protocol of the caller; `code` is an error of the service's model."""
 
-    return ServiceException(code, message)
+
+def refusal(code: str, message: str) -> Refusal:
+    return Refusal(code, message)
