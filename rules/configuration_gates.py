@@ -27,22 +27,22 @@ class ConfigurationGates:
             self._keys(
                 "configuration rules",
                 Outcome.UNRULED,
-                "no rule of the catalogue covers {keys}. Give each a rule: copy, keep, require, map or ignore.",
+                "No rule of the catalogue covers {keys}. Give each a rule: copy, keep, require, map or ignore.",
             ),
             self._keys(
                 "configuration mapping",
                 Outcome.UNMAPPED,
-                f"the catalogue maps {{keys}} and has no value for {self.target}. Add it.",
+                f"The catalogue maps {{keys}} and has no value for {self.target}. Add it.",
             ),
             self._keys(
                 "configuration of the target",
                 Outcome.MISSING,
-                f"{self.target} must have its own {{keys}} and has not. Create it there first.",
+                f"The target {self.target} must have its own {{keys}} and has not. Create it there first.",
             ),
             self._keys(
                 "configuration types",
                 Outcome.TYPE_CHANGE,
-                f"{{keys}} has another type in {self.target}, which AWS does not change in place. "
+                f"In {self.target} another type stands under {{keys}}, and AWS changes none in place. "
                 "Delete it there, or make the types equal.",
             ),
             self._values(),
@@ -61,8 +61,7 @@ class ConfigurationGates:
         keys = [it.key for it in self.entries if it.outcome is outcome]
         if not keys:
             return Finding(gate, Verdict.PASSED, f"No key is in the state {outcome.value!r}.", "0", "0")
-        text = sentence.format(keys=_listed(keys))
-        return Finding(gate, Verdict.FAILED, text[0].upper() + text[1:], str(len(keys)), "0")
+        return Finding(gate, Verdict.FAILED, sentence.format(keys=_listed(keys)), str(len(keys)), "0")
 
     def _values(self) -> Finding:
         gate = "configuration values"
