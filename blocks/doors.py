@@ -72,7 +72,8 @@ class Application:
         at = next((at for at, environment in enumerate(chain) if environment.role is role), 0)
         if at == 0:
             names = ", ".join(f"{environment.name} ({environment.role})" for environment in chain)
-            raise InvalidInput("chain", names, f"an environment of role {role} with one before it", "Mend the catalogue.")
+            allowed = f"an environment of role {role} with one before it"
+            raise InvalidInput("chain", names, allowed, "Mend the catalogue.")
         return self.environment(chain[at - 1].name), self.environment(chain[at].name)
 
 

@@ -5,22 +5,22 @@ from typing import Annotated
 from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
+from tasks.feature_flags import apply_flags, wait_for_flag_approvals
 
 from rules.vocabulary import Role
 from tasks.announcing import announce_cancellation
 from tasks.changing import changing
 from tasks.configuration import apply_configuration
-from tasks.endings import ending
-from tasks.feature_flags import apply_flags, wait_for_flag_approvals
+from tasks.endings import completed, ending
 from tasks.gates import check_arrived, check_source, check_validation, refuse_unless_met
 from tasks.migrations import migrate_databases
-from tasks.promotions import begin, completed, pin_release, plan_promotion, publish_plan
+from tasks.promotions import begin, pin_release, plan_promotion, publish_plan
 from tasks.rollouts import roll_out_in_waves
 
 
 @flow(
     name="promote-to-staging",
-    flow_run_name="{application}-{version}-to-staging",
+    flow_run_name="{application}-to-staging",
     on_cancellation=[announce_cancellation],
     persist_result=False,
 )
@@ -38,19 +38,18 @@ def promote_to_staging(
     blue-green roll-out in waves. If anything fails after the first write, everything is put back.
     """
     promotion = begin(application, Role.STAGING, version)
-    release = pin_release(promotion)
-    findings = check_source(promotion, release)
-    findings += check_validation(promotion, release)
-    plan = plan_promotion(promotion, release)
-    findings += publish_plan(promotion, plan)
-    refuse_unless_met(promotion, plan, findings)
+    release, findings = pin_release(promotion)
+    findings += check_source(promotion) + check_validation()
+    planned, obstacles = plan_promotion(promotion, release)
+    publish_plan(promotion, planned)
+    plan = refuse_unless_met(promotion, planned, findings + obstacles)
     if dry_run:
-        return completed(promotion, plan, "Dry run: every gate is met and nothing was changed.")
+        return completed(promotion, plan, f"Dry run: {plan.release.version} could be promoted. Nothing was changed.")
     wait_for_flag_approvals(promotion, plan)
     with changing(promotion, plan):
         apply_configuration(promotion, plan)
         apply_flags(promotion, plan)
-        migrate_databases(promotion, plan)
+        migrate_databases(plan)
         roll_out_in_waves(promotion, plan)
         check_arrived(promotion, plan)
-    return completed(promotion, plan, f"{release.version} serves in {promotion.target.environment.name}.")
+    return completed(promotion, plan, f"{plan.release.version} serves in {plan.target}.")

@@ -55,10 +55,6 @@ class Plan:
         text = json.dumps(desired, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def findings(self) -> tuple[Finding, ...]:
-        """What makes the plan unsafe, and that it is safe where it is."""
-        return (*self.configuration.findings(), *self.flags.findings())
-
     def table(self) -> list[dict[str, str]]:
         """One row a change, as people read it: images, configuration (secrets masked), flags."""
         images = [

@@ -83,9 +83,12 @@ def _running(service: Service, state: ServiceState | None, environment: str) -> 
         )
     if len(state.digests) > 1:
         return Finding(
-            gate, Verdict.FAILED, f"{service.id} runs {len(state.digests)} images in {environment} at once: it is being deployed.",
-            " ".join(sorted(state.digests)), "one digest",
-        )  # fmt: skip
+            gate,
+            Verdict.FAILED,
+            f"{service.id} runs {len(state.digests)} images in {environment} at once: it is being deployed.",
+            " ".join(sorted(state.digests)),
+            "one digest",
+        )
     return Finding(gate, Verdict.PASSED, f"{service.id} runs {_short(state)}.", _short(state), "one digest")
 
 

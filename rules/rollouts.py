@@ -157,7 +157,10 @@ def _too_bad(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> s
             f"(allowed: fewer than {policy.max_failed_tasks}); the last said: {ongoing.failure or 'nothing'}"
         )
     if ongoing.weight == 0 and seen.minutes > policy.start_minutes:
-        return f"the new revision of {seen.service} serves nothing after {seen.minutes:.0f} minutes (allowed: {policy.start_minutes:g})"
+        return (
+            f"the new revision of {seen.service} serves nothing after {seen.minutes:.0f} minutes "
+            f"(allowed: {policy.start_minutes:g})"
+        )
     if seen.minutes > policy.total_minutes:
         return f"the roll-out of {seen.service} takes longer than {policy.total_minutes:g} minutes"
     return ""
@@ -172,13 +175,13 @@ def _after_the_end(seen: Observation, followed: Deployment, policy: RolloutPolic
     if seen.serving != frozenset({seen.digest}):
         return Step(
             Move.FAIL,
-            f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves instead of {seen.digest}",
+            f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves, not {seen.digest}",
         )
     return _while_settling(seen, policy)
 
 
 def next_step_back(seen: Observation, policy: RolloutPolicy) -> Step:
-    """The next step towards `digest`, the old one, after a failed promotion: stop what goes forward, then return."""
+    """The next step back to `digest`, the old one, after a failed promotion: stop what goes forward, return."""
     if seen.ongoing is not None and seen.ongoing.target_task_definition != seen.task_definition:
         if seen.ongoing.status.going_back:
             return Step(Move.WAIT, f"ECS is rolling {seen.service} back", seen.ongoing.weight)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rules.arrival import check_target
 from rules.plans import Plan
 from rules.records import EventKind
 from rules.vocabulary import Finding, Verdict, unmet
@@ -34,17 +33,17 @@ def changing(promotion: Promotion, plan: Plan) -> Iterator[None]:
 
 @asking("check again under the lock")
 def recheck(promotion: Promotion, plan: Plan) -> None:
-    """The plan was made before the lock: it must still be the same plan, and nobody else may be deploying."""
-    environment = promotion.target.environment.name
-    states = promotion.target.containers.states(promotion.services, environment)
-    now = plan_promotion.fn(promotion, plan.release)
-    findings = (*check_target(states, plan.release.digests, environment), _same_plan(plan, now))
+    """The plan was made before the lock: it must still be the same plan and safe, and nobody else may be deploying."""
+    now, findings = plan_promotion.fn(promotion, plan.release)
+    findings = (*findings, same_plan(plan, now))
     if unmet(findings):
         raise refuse(promotion, findings)
 
 
-def _same_plan(before: Plan, now: Plan) -> Finding:
-    if before.hash == now.hash:
-        return Finding("plan", Verdict.PASSED, "The plan is unchanged.", now.hash, before.hash)
+def same_plan(before: Plan, now: Plan | None) -> Finding:
+    """Whether planning again gives the plan that was agreed on."""
+    found = now.hash if now else "no plan"
+    if before.hash == found:
+        return Finding("plan unchanged", Verdict.PASSED, "The plan is unchanged.", found, before.hash)
     sentence = "What would be promoted has changed since the plan was made; run again to plan afresh."
-    return Finding("plan", Verdict.FAILED, sentence, now.hash, before.hash)
+    return Finding("plan unchanged", Verdict.FAILED, sentence, found, before.hash)

@@ -2,17 +2,25 @@
 
 from datetime import UTC, datetime
 
-from rules.arrival import check_arrival, check_target
-from rules.probing import judge_health, judge_smoke
-from rules.stability import check_stability
-from rules.vocabulary import Finding, Release, Service, Verdict
 from blocks.doors import Doors
+from rules.arrival import check_arrival
+from rules.errors import PromotionError
+from rules.plans import Plan
+from rules.probing import judge_health, judge_smoke, judge_soak
+from rules.records import EventKind
+from rules.stability import check_stability
+from rules.vocabulary import Finding, Verdict, unmet
+from tasks.artifacts import publish_findings
+from tasks.feature_flags import verify_flags
 from tasks.kinds import asking
-from tasks.promotions import Promotion
+from tasks.promotions import Promotion, refuse
+from tasks.records import write
+
+NOT_YET = "This version of promotion-flows does not have this gate."
 
 
 @asking("check stability")
-def check_source_stability(promotion: Promotion) -> tuple[Finding, ...]:
+def check_stable(promotion: Promotion) -> tuple[Finding, ...]:
     """Every service of the source has run its revision, undisturbed, as long as policy asks."""
     doors = promotion.source
     states = doors.containers.states(promotion.services, doors.environment.name)
@@ -21,10 +29,99 @@ def check_source_stability(promotion: Promotion) -> tuple[Finding, ...]:
 
 
 @asking("check health")
-def check_health(promotion: Promotion, doors: Doors) -> tuple[Finding, ...]:
-    """Every service says UP. The environment's answer, not the name of one service."""
+def check_health(promotion: Promotion, doors: Doors) -> Finding:
+    """Every service says UP, each by its own health path."""
     policy = promotion.catalogue.health
-    return tuple(
-        judge_health(service.id, doors.probes.health(service.health_path, policy), doors.environment.name)
+    looks = {
+        service.id: doors.probes.settled_health(service.health_path, policy.attempts, policy.pause_seconds)
         for service in promotion.services
+    }
+    return judge_health(looks)
+
+
+@asking("smoke test")
+def check_smoke(promotion: Promotion, doors: Doors) -> tuple[Finding, ...]:
+    """What users call answers, with content and in time: once each, then often enough to see a fault in one of five."""
+    policy = promotion.catalogue.health
+    paths = [path for service in promotion.services for path in service.smoke_paths]
+    once = judge_smoke([doors.probes.get(path) for path in paths], policy)
+    if once.blocks:
+        return (once,)
+    return (once, judge_soak(doors.probes.sample(paths, policy.soak_samples), policy))
+
+
+def check_source(promotion: Promotion) -> tuple[Finding, ...]:
+    """The source is stable, healthy, and does what users need of it."""
+    source = promotion.source
+    futures = (
+        check_stable.submit(promotion),
+        check_health.submit(promotion, source),
+        check_smoke.submit(promotion, source),
     )
+    stable, health, smoke = (future.result() for future in futures)
+    return (*stable, health, *smoke)
+
+
+def check_validation() -> tuple[Finding, ...]:
+    """The place of the validation suite and of the migrations' review in the runbook. Honest: nothing was validated."""
+    gates = ("validation: regression", "validation: load", "validation: security", "validation: schema", "migrations")
+    return tuple(
+        Finding(gate, Verdict.INCONCLUSIVE, f"Not validated. {NOT_YET}", "nothing", waived=NOT_YET) for gate in gates
+    )
+
+
+@asking("check digests")
+def check_digests(promotion: Promotion, plan: Plan) -> tuple[Finding, ...]:
+    environment = promotion.target.environment.name
+    return check_arrival(
+        promotion.target.containers.states(promotion.services, environment), plan.release.digests, environment
+    )
+
+
+def check_arrived(promotion: Promotion, plan: Plan) -> tuple[Finding, ...]:
+    """After the roll-out: the digests serve, every service is healthy, users are served, flags are as planned."""
+    target = promotion.target
+    findings = (
+        *check_digests(promotion, plan),
+        check_health(promotion, target),
+        *check_smoke(promotion, target),
+        verify_flags(promotion, plan),
+    )
+    conclude(promotion, plan, findings, "arrival", f"{plan.release.version} in {target.environment.name}")
+    if unmet(findings):
+        raise NotArrived(plan, findings)
+    return findings
+
+
+def refuse_unless_met(promotion: Promotion, plan: Plan | None, findings: tuple[Finding, ...]) -> Plan:
+    """Publishes and records all findings. The plan when every gate is met, else a refusal that lists the unmet."""
+    conclude(promotion, plan, findings, "gates", f"Gates of {promotion}")
+    if plan is None or unmet(findings):
+        raise refuse(promotion, findings)
+    return plan
+
+
+def conclude(promotion: Promotion, plan: Plan | None, findings: tuple[Finding, ...], key: str, title: str) -> None:
+    """The findings as a table in the UI and as a record."""
+    publish_findings(key, findings, title)
+    against = unmet(findings)
+    sentence = f"{title}: {len(findings)} findings, " + (
+        f"{len(against)} unmet." if against else "none stands in the way."
+    )
+    environment = promotion.target.environment.name
+    write(
+        promotion.application.ledger,
+        EventKind.FINDINGS,
+        environment,
+        sentence,
+        plan.hash if plan else "",
+        findings=findings,
+    )
+
+
+class NotArrived(PromotionError):
+    """The roll-out ended well and what serves is not what it should be."""
+
+    def __init__(self, plan: Plan, findings: tuple[Finding, ...]) -> None:
+        reasons = " ".join(f"[{finding.gate}] {finding.sentence}" for finding in unmet(findings))
+        super().__init__(f"{plan.release.version} does not serve well in {plan.target}: {reasons}")

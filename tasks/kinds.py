@@ -21,7 +21,7 @@ PAUSES_SECONDS = (1.0, 3.0, 9.0, 27.0)
 """Before each retry; with jitter up to double. An outage longer than about a minute is for a person to see."""
 
 
-def _is_outage(task_: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+def _is_outage(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
     error = state.result(raise_on_failure=False)
     return isinstance(error, Outage)
 

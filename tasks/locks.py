@@ -1,4 +1,4 @@
-"""One change at a time per environment, by Prefect's own concurrency limits. Waiting never locks; running always does."""
+"""One change at a time per environment, by Prefect's concurrency limits. Waiting never locks; running always does."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,7 @@ def lock_name(application: str, environment: str) -> str:
 
 @contextmanager
 def lock(application: str, environment: str, policy: LockPolicy) -> Iterator[None]:
-    """Holds the environment. A holder that dies frees it when its lease ends, so the world is looked at again inside."""
+    """Holds the environment. A holder that died frees it when its lease ends: look at the world again inside."""
     name = lock_name(application, environment)
     with ExitStack() as held:
         try:

@@ -7,12 +7,14 @@ from prefect.runtime import flow_run
 
 from blocks.doors import Application, Doors, open_application
 from blocks.images import Images
+from rules.arrival import check_target
 from rules.catalogue import Catalogue
 from rules.errors import InvalidInput, Refused
-from rules.plans import Plan, service_changes
+from rules.plans import Plan, check_image_changes, service_changes
 from rules.records import EventKind
 from rules.releases import check_running, is_sha, pin
 from rules.vocabulary import Finding, Image, Release, Role, Service, Verdict
+from tasks.artifacts import publish_table
 from tasks.configuration import plan_configuration_change
 from tasks.feature_flags import plan_flag_change
 from tasks.kinds import asking
@@ -81,20 +83,49 @@ def find_image(images: Images, service: Service, digest: str) -> Image | None:
 
 
 @asking("plan")
-def plan_promotion(promotion: Promotion, release: Release) -> Plan:
-    """Everything that would change, hashed. Reads both environments; writes nothing."""
+def plan_promotion(promotion: Promotion, release: Release | None) -> tuple[Plan | None, tuple[Finding, ...]]:
+    """Everything that would change, hashed, and what makes it unsafe. Reads both environments; writes nothing.
+
+    Without a release there is no plan; configuration and flags are judged all the same, to tell all reasons at once.
+    """
+    configuration = plan_configuration_change(
+        promotion.source, promotion.target, promotion.catalogue, promotion.application.ledger.records()
+    )
+    flags = plan_flag_change(promotion.application.flags, promotion.source, promotion.target, promotion.catalogue)
+    findings = (*configuration.findings(), *flags.findings())
+    if release is None:
+        return None, findings
     target = promotion.target.environment.name
     states = promotion.target.containers.states(promotion.services, target)
-    serving = {service: state.digests for service, state in states.items()}
-    return Plan(
+    plan = Plan(
         application=promotion.application.name,
         source=promotion.source.environment.name,
         target=target,
         release=release,
-        services=service_changes(promotion.services, release, serving),
-        configuration=plan_configuration_change(promotion.source, promotion.target, promotion.catalogue),
-        flags=plan_flag_change(promotion.application.flags, promotion.source, promotion.target, promotion.catalogue),
+        services=service_changes(promotion.services, release, {id_: state.digests for id_, state in states.items()}),
+        configuration=configuration,
+        flags=flags,
         catalogue_sha256=promotion.catalogue.sha256,
+    )
+    return plan, (*check_target(states, release.digests, target), *findings, check_image_changes(plan))
+
+
+def publish_plan(promotion: Promotion, plan: Plan | None) -> None:
+    """The plan as a table in the UI (secrets masked) and as a record, before anybody acts on it."""
+    if plan is None:
+        return
+    title = f"Plan {plan.hash}: {plan.release.version} from {plan.source} to {plan.target}"
+    publish_table("plan", plan.table(), title)
+    write(
+        promotion.application.ledger,
+        EventKind.PLAN,
+        plan.target,
+        f"{title}.",
+        plan.hash,
+        version=plan.release.version,
+        digests=dict(plan.release.digests),
+        changes=plan.table(),
+        catalogue=plan.catalogue_sha256,
     )
 
 

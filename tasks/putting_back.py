@@ -78,7 +78,9 @@ def return_service(promotion: Promotion, plan: Plan, service: Service, before: M
     """One service back to the image that it served: by stopping what goes forward, or by a deployment backwards."""
     doors = promotion.target
     if len(before["digests"]) != 1:
-        raise RolloutFailed(service.id, f"before the promotion it served {before['digests'] or 'nothing'}: no state to go back to")
+        raise RolloutFailed(
+            service.id, f"before the promotion it served {before['digests'] or 'nothing'}: no state to go back to"
+        )
     state = doors.containers.states([service], doors.environment.name)[service.id]
     order = Order(service.id, state.name, service.container, before["task_definition"], before["digests"][0])
     # No bake and no alarms on the way back: the old version is the known good one and speed is what counts.

@@ -48,7 +48,13 @@ class Follower:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._containers, self._policy, self._report, self._clock, self._pause = containers, policy, report, clock, pause
+        self._containers, self._policy, self._report, self._clock, self._pause = (
+            containers,
+            policy,
+            report,
+            clock,
+            pause,
+        )
 
     def follow(self, order: Order, how: BlueGreen, judge: Judge = next_step) -> Step:
         """Takes step after step until the judge says DONE (returned) or FAIL (raised)."""
@@ -99,7 +105,9 @@ def roll_out_in_waves(promotion: Promotion, plan: Plan) -> None:
     """Wave after wave; a wave that does not arrive ends the roll-out and nothing of the next one starts."""
     for number, wave in enumerate(promotion.catalogue.waves(), start=1):
         moving = [service for service in wave if service.id in {one.service for one in plan.services}]
-        futures = [roll_out.with_options(task_run_name=f"roll out {one.id}").submit(promotion, plan, one) for one in moving]
+        futures = [
+            roll_out.with_options(task_run_name=f"roll out {one.id}").submit(promotion, plan, one) for one in moving
+        ]
         wait(futures)
         get_run_logger().info("wave %d: %s", number, ", ".join(service.id for service in moving))
         for future in futures:

@@ -1,0 +1,61 @@
+"""The end of a run, told from its records: the one source for every message, however the run ended.
+
+Because the ledger is asked and not the process, a run that died can be announced by whoever recovers it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rules.messages import Ending, RunSummary
+from rules.records import RUN_ENDINGS, EventKind, Record
+from rules.vocabulary import Finding, Verdict
+
+OUTCOMES = {
+    EventKind.COMPLETED: Ending.SUCCEEDED,
+    EventKind.REFUSED: Ending.REFUSED,
+    EventKind.FAILED: Ending.FAILED,
+    EventKind.PUT_BACK: Ending.PUT_BACK,
+    EventKind.PUT_BACK_FAILED: Ending.PUT_BACK_FAILED,
+    EventKind.CANCELLED: Ending.CANCELLED,
+}
+
+
+def summarise(records: Iterable[Record], flow: str, application: str, run_url: str) -> RunSummary | None:
+    """The summary of a run that has ended, None while it has not. `records` are those of the run, oldest first."""
+    told = list(records)
+    ending = next((record for record in reversed(told) if record.event.kind in RUN_ENDINGS), None)
+    if ending is None:
+        return None
+    started, plan = _details(told, EventKind.STARTED), _details(told, EventKind.PLAN)
+    return RunSummary(
+        flow=flow,
+        application=application,
+        source=str(started.get("source", "")),
+        target=ending.event.environment,
+        version=str(plan.get("version") or started.get("requested") or ""),
+        outcome=OUTCOMES[ending.event.kind],
+        sentence=ending.event.sentence,
+        findings=_last_findings(told),
+        run_url=run_url,
+        duration_s=(ending.at - told[0].at).total_seconds(),
+        serving=dict(ending.event.details.get("serving", {})),
+    )
+
+
+def already_told(records: Iterable[Record], channel: str) -> bool:
+    """Whether a channel has heard of the run's end: nobody is told twice."""
+    told = (record.event for record in records if record.event.kind is EventKind.NOTIFIED)
+    return any(event.details.get("channel") == channel for event in told)
+
+
+def _details(records: Sequence[Record], kind: EventKind) -> dict[str, Any]:
+    return next((dict(record.event.details) for record in records if record.event.kind is kind), {})
+
+
+def _last_findings(records: Sequence[Record]) -> tuple[Finding, ...]:
+    findings = [record.event.details["findings"] for record in records if record.event.kind is EventKind.FINDINGS]
+    return tuple(_finding(one) for one in findings[-1]) if findings else ()
+
+
+def _finding(stored: dict[str, str]) -> Finding:
+    return Finding(**{**stored, "verdict": Verdict(stored["verdict"])})  # type: ignore[arg-type]

@@ -1,0 +1,69 @@
+"""People hear how a run ended: the release channel always, the pager when somebody must get up.
+
+Nothing here can fail a promotion: what serves in an environment does not depend on a chat service.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.logging import get_logger
+from prefect.settings import PREFECT_UI_URL
+
+from blocks.doors import Application, open_application
+from rules.errors import PromotionError
+from rules.messages import RunSummary, change_note, chat_message, page
+from rules.records import Event, EventKind
+from rules.summaries import already_told, summarise
+
+logger = get_logger("promotion-flows.announcing")
+
+
+def run_link(run_id: str) -> str:
+    """Where the run can be looked at; empty where no UI address is set."""
+    ui = PREFECT_UI_URL.value()
+    return f"{ui.rstrip('/')}/runs/flow-run/{run_id}" if ui else ""
+
+
+def announce(application: Application, run_id: str, flow: str) -> None:
+    """Tells the end of a run, from its records, to every channel that has not heard of it."""
+    records = list(application.ledger.records(run_id))
+    summary = summarise(records, flow, application.name, run_link(run_id))
+    if summary is None:
+        return
+    for channel, tell in channels(application, summary).items():
+        if not already_told(records, channel):
+            _tell(application, run_id, summary, channel, tell)
+
+
+def channels(application: Application, summary: RunSummary) -> dict[str, Callable[[], object]]:
+    """Who hears of this end, and how."""
+    told: dict[str, Callable[[], object]] = {"chat": lambda: application.chat.post(chat_message(summary))}
+    alert, note = page(summary), change_note(summary)
+    if alert is not None:
+        told["pager"] = lambda: application.pager.trigger(alert)
+    if note is not None:
+        told["change events"] = lambda: application.pager.note_change(note)
+    return told
+
+
+def _tell(application: Application, run_id: str, summary: RunSummary, channel: str, tell: Callable[[], object]) -> None:
+    try:
+        tell()
+    except PromotionError as trouble:  # told to the log; the run's own end stands
+        logger.warning("%s did not hear how run %s ended: %s", channel, run_id, trouble)
+        return
+    sentence = f"Told {channel} that it {summary.outcome}."
+    application.ledger.append(Event(run_id, "", summary.target, EventKind.NOTIFIED, sentence, {"channel": channel}))
+
+
+def announce_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Prefect calls this in a process of its own when a run was cancelled; the names of its arguments are Prefect's."""
+    application = open_application(str(flow_run.parameters.get("application", "")))
+    run_id = str(flow_run.id)
+    begun = list(application.ledger.records(run_id))
+    environment = begun[0].event.environment if begun else ""
+    sentence = state.message or "Cancelled."
+    application.ledger.append(Event(run_id, "", environment, EventKind.CANCELLED, sentence))
+    announce(application, run_id, flow.name)
