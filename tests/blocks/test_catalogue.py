@@ -293,4 +293,4 @@ def test_the_line_of_a_key_is_found_in_tables_and_arrays() -> None:
 
 def test_every_action_has_its_place_in_the_shipped_example() -> None:
     actions = {rule.action for rule in load_catalogue(SHIPPED).configuration.rules}
-    assert actions == set(KeyAction) - {KeyAction.REQUIRE}
+    assert actions == set(KeyAction)
