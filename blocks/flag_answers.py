@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rules.errors import Outage
-from rules.feature_flags import Flag, FlagApproval
+from rules.flag_states import Flag, FlagApproval
 from rules.flag_targeting import Clause, Prerequisite, Serving, Target, Targeting, TargetingRule, Variation
 
 Raw = Mapping[str, Any]
@@ -35,6 +35,11 @@ def read_flag(raw: Raw, environment: str, variations: Mapping[str, Ids]) -> Flag
         raise Outage("LaunchDarkly", f"reading flag {key} in {environment}", what) from error
 
 
+def variations_of(flags: Sequence[Raw]) -> dict[str, list[str]]:
+    """Variation ids in their order, by flag: answers name a variation by its place."""
+    return {str(flag["key"]): [str(each["_id"]) for each in flag.get("variations", ())] for flag in flags}
+
+
 def read_approval_rule(raw: Raw) -> FlagApproval:
     """An environment's rule on approvals. No settings at all: none are required."""
     settings = raw.get("approvalSettings") or {}
@@ -54,10 +59,16 @@ def _targeting(state: Raw, ids: Ids, variations: Mapping[str, Ids]) -> Targeting
         rules=tuple(_rule(rule, ids) for rule in state["rules"]),
         targets=_targets([*state["targets"], *state.get("contextTargets", ())], ids),
         prerequisites=tuple(
-            Prerequisite(str(each["key"]), variations[each["key"]][each["variation"]])
+            _prerequisite(each, variations)
             for each in sorted(state["prerequisites"], key=lambda each: str(each["key"]))
         ),
     )
+
+
+def _prerequisite(raw: Raw, variations: Mapping[str, Ids]) -> Prerequisite:
+    """An archived flag is not among the others; the plan refuses to depend on it, so its place may do for an id."""
+    key, place = str(raw["key"]), int(raw["variation"])
+    return Prerequisite(key, variations[key][place] if key in variations else f"variation {place}")
 
 
 def _serving(raw: Raw, ids: Ids) -> Serving:

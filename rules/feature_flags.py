@@ -7,72 +7,35 @@ wanted, so a half applied plan keeps the fingerprint that was approved.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from rules.catalogue import FlagPolicy
 from rules.errors import Refused
+from rules.flag_obstacles import collateral, obstacles, unknown_keys
+from rules.flag_states import EnvironmentFlags, Flag
 from rules.flag_targeting import (
     Difference,
     Instruction,
     Targeting,
-    Variation,
     differences,
     instructions,
     targeting_from,
 )
-from rules.vocabulary import Finding, Verdict, worst
+from rules.vocabulary import Finding, Verdict, unmet
 
 GATE = "feature flags"
 VERIFIED = "feature flags after deployment"
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
-    """A flag with what it does in one environment."""
-
-    key: str
-    variations: tuple[Variation, ...]
-    targeting: Targeting
-    version: int
-    """Of the flag in this environment: grows with each change."""
-    tags: tuple[str, ...] = ()
-    obstacles: tuple[str, ...] = ()
-    """What we cannot carry over, in words (a running experiment)."""
-
-    @property
-    def names(self) -> dict[str, str]:
-        return {variation.id: variation.label for variation in self.variations}
-
-
-@dataclass(frozen=True, slots=True)
-class FlagApproval:
-    """The environment's own rule in the flag service on who must agree to a change."""
-
-    required: bool = False
-    tags: frozenset[str] = frozenset()
-    """Empty: all flags, else only those with one of these tags."""
-
-    def covers(self, flag: Flag) -> bool:
-        return self.required and (not self.tags or not self.tags.isdisjoint(flag.tags))
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentFlags:
-    """All live flags of a project as they stand in one environment."""
-
-    environment: str
-    flags: Mapping[str, Flag]
-    segments: frozenset[str] = frozenset()
-    approval: FlagApproval = FlagApproval()
-
-
-@dataclass(frozen=True, slots=True)
 class FlagChange:
-    """One flag of the target that becomes different."""
+    """One flag of the target that becomes different. Knows where, so that the door needs nothing else."""
 
+    project: str
+    environment: str
     key: str
     before: Targeting
     after: Targeting
@@ -104,6 +67,8 @@ class FlagPlan:
 
     source: str
     target: str
+    """Key of the environment in the flag service, as `source`."""
+    project: str = ""
     changes: tuple[FlagChange, ...] = ()
     desired: Mapping[str, Targeting] = field(default_factory=dict)
     """Of every flag that the policy covers, changed or not."""
@@ -122,12 +87,12 @@ class FlagPlan:
 
     def raise_if_unsafe(self) -> None:
         """Stands between plan and apply. Raises Refused with all findings."""
-        if worst(finding.verdict for finding in self.findings()) is not Verdict.PASSED:
+        if unmet(self.findings()):
             raise Refused(f"Promotion of feature flags from {self.source} to {self.target}", self.findings())
 
     def table(self) -> list[dict[str, str]]:
         """One row per flag and aspect that changes, ready for a table artifact."""
-        return [_row(self, change, difference) for change in self.changes for difference in change.differences]
+        return [_row(change, difference) for change in self.changes for difference in change.differences]
 
     def fingerprint(self) -> str:
         """SHA-256 over the wanted state: stays when half of it is already so."""
@@ -140,7 +105,12 @@ class FlagPlan:
             {"key": change.key, "before": change.before.to_details(), "after": change.after.to_details()}
             for change in self.changes
         ]
-        return {"source": self.source, "environment": self.target, "flags": flags}
+        return {
+            "source": self.source,
+            "environment": self.target,
+            "project": self.project,
+            "flags": flags,
+        }
 
     def _sentence(self) -> str:
         if not self.desired:
@@ -163,30 +133,35 @@ def plan_flags(source: EnvironmentFlags, target: EnvironmentFlags, policy: FlagP
         )
     chosen = [flag for flag in source.flags.values() if _is_covered(flag, policy)]
     pairs = [(flag, target.flags[flag.key]) for flag in chosen if flag.key in target.flags]
-    changes = [_change(flag, there, target.approval) for flag, there in pairs]
+    changes = [_change(policy.project, flag, there, target) for flag, there in pairs]
     desired = {flag.key: flag.targeting for flag in chosen}
     return FlagPlan(
         source.environment,
         target.environment,
+        policy.project,
         changes=_in_order(change for change in changes if change.differences),
         desired=desired,
-        problems=(*_unknown_keys(source, policy), *_obstacles(source, target, chosen), *_collateral(target, desired)),
+        problems=(*unknown_keys(source, policy), *obstacles(source, target, chosen), *collateral(target, desired)),
         nothing_because="" if chosen else f"No live flag of {source.environment} is covered by the catalogue's policy.",
     )
 
 
-def plan_put_back(intent: Mapping[str, Any], now: EnvironmentFlags) -> FlagPlan:
-    """The way back to what an intent found, in reverse order. What others changed since is a problem, not ours.
+def plan_put_back(intents: Sequence[Mapping[str, Any]], now: EnvironmentFlags) -> FlagPlan:
+    """The way back to what the first of these intents found, in reverse order.
 
-    Raises KeyError when the intent is not one that `FlagPlan.intent` wrote.
+    What somebody else changed since is a problem that is told, and not overwritten. Raises KeyError when an
+    intent is not one that `FlagPlan.intent` wrote.
     """
-    steps = [_step_back(recorded, now) for recorded in reversed(intent["flags"])]
-    before = {recorded["key"]: targeting_from(recorded["before"]) for recorded in intent["flags"]}
+    recorded = [flag | {"project": intent["project"]} for intent in intents for flag in intent["flags"]]
+    ours: dict[str, list[Mapping[str, Any]]] = {}
+    for flag in recorded:
+        ours.setdefault(flag["key"], []).append(flag)
+    steps = [_step_back(states, now) for states in reversed(ours.values())]
     return FlagPlan(
         source=f"{now.environment} before",
         target=now.environment,
         changes=tuple(step for step in steps if isinstance(step, FlagChange) and step.differences),
-        desired=before,
+        desired={key: targeting_from(states[0]["before"]) for key, states in ours.items()},
         problems=tuple(step for step in steps if isinstance(step, str)),
     )
 
@@ -209,9 +184,16 @@ def _is_covered(flag: Flag, policy: FlagPolicy) -> bool:
     )
 
 
-def _change(source: Flag, target: Flag, approval: FlagApproval) -> FlagChange:
+def _change(project: str, source: Flag, there: Flag, target: EnvironmentFlags) -> FlagChange:
     return FlagChange(
-        source.key, target.targeting, source.targeting, target.version, approval.covers(target), source.names
+        project=project,
+        environment=target.environment,
+        key=source.key,
+        before=there.targeting,
+        after=source.targeting,
+        version=there.version,
+        needs_approval=target.approval.covers(there),
+        names=source.names,
     )
 
 
@@ -231,79 +213,18 @@ def _prerequisite_keys(change: FlagChange) -> set[str]:
     return {prerequisite.key for prerequisite in change.after.prerequisites}
 
 
-def _unknown_keys(source: EnvironmentFlags, policy: FlagPolicy) -> Iterator[str]:
-    for key in policy.keys:
-        if not set(key) & set("*?[") and key not in source.flags:
-            yield (
-                f"The catalogue promotes the flag {key!r}, and {source.environment} has no live flag of that name "
-                "(archived, deleted or misspelt). Correct the catalogue or restore the flag."
-            )
-
-
-def _obstacles(source: EnvironmentFlags, target: EnvironmentFlags, chosen: list[Flag]) -> Iterator[str]:
-    keys = {flag.key for flag in chosen}
-    for flag in chosen:
-        there = target.flags.get(flag.key)
-        if there is None:
-            yield f"Flag {flag.key} does not exist in {target.environment}. Create the environment in the flag service."
-            continue
-        yield from (f"Flag {flag.key} in {source.environment}: {obstacle}" for obstacle in flag.obstacles)
-        yield from (f"Flag {flag.key} in {target.environment}: {obstacle}" for obstacle in there.obstacles)
-        yield from _missing_segments(flag, target)
-        yield from _unmet_prerequisites(flag, source, target, keys)
-        if there.targeting.off_variation and not flag.targeting.off_variation:
-            yield f"Flag {flag.key} serves nothing when off in {source.environment}, which cannot be asked for by API."
-
-
-def _missing_segments(flag: Flag, target: EnvironmentFlags) -> Iterator[str]:
-    for segment in sorted(flag.targeting.segments - target.segments):
-        yield (
-            f"Flag {flag.key} asks for the segment {segment!r}, which {target.environment} does not have. "
-            f"Create the segment in {target.environment} first."
-        )
-
-
-def _unmet_prerequisites(
-    flag: Flag, source: EnvironmentFlags, target: EnvironmentFlags, promoted: set[str]
-) -> Iterator[str]:
-    for key in sorted(prerequisite.key for prerequisite in flag.targeting.prerequisites):
-        if key in promoted or not flag.targeting.on:
-            continue
-        here, there = source.flags.get(key), target.flags.get(key)
-        if there is None or (here and here.targeting.on and not there.targeting.on):
-            state = "missing" if there is None else "off"
-            yield (
-                f"Flag {flag.key} depends on the flag {key}, which is {state} in {target.environment} and is not "
-                f"promoted. Add {key} to the catalogue's flags or switch it on in {target.environment}."
-            )
-
-
-def _collateral(target: EnvironmentFlags, desired: Mapping[str, Targeting]) -> Iterator[str]:
-    """Flags that nobody promotes, and that would go off because a promoted prerequisite does."""
-    for flag in target.flags.values():
-        if flag.key in desired or not flag.targeting.on:
-            continue
-        for prerequisite in flag.targeting.prerequisites:
-            wanted, there = desired.get(prerequisite.key), target.flags.get(prerequisite.key)
-            if wanted and there and there.targeting.on and not wanted.on:
-                yield (
-                    f"Switching {prerequisite.key} off in {target.environment} would switch off {flag.key} too, which "
-                    f"depends on it and is not promoted. Add {flag.key} to the catalogue's flags, or remove "
-                    f"{prerequisite.key} from them."
-                )
-
-
-def _step_back(recorded: Mapping[str, Any], now: EnvironmentFlags) -> FlagChange | str:
-    key, before, after = recorded["key"], targeting_from(recorded["before"]), targeting_from(recorded["after"])
-    flag = now.flags.get(key)
+def _step_back(recorded: Sequence[Mapping[str, Any]], now: EnvironmentFlags) -> FlagChange | str:
+    """Back to the first state recorded of one flag, if what is there now is one that our runs saw or made."""
+    first, states = recorded[0], [targeting_from(each[at]) for each in recorded for at in ("before", "after")]
+    flag = now.flags.get(first["key"])
     if flag is None:
-        return f"Flag {key} is not in {now.environment} any more and cannot be put back."
-    if flag.targeting not in (before, after):
+        return f"Flag {first['key']} is not in {now.environment} any more and cannot be put back."
+    if flag.targeting not in states:
         return (
-            f"Flag {key} in {now.environment} was changed by somebody else after the promotion (version "
+            f"Flag {flag.key} in {now.environment} was changed by somebody else after the promotion (version "
             f"{flag.version}) and was not overwritten. Look at it in the flag service."
         )
-    return FlagChange(key, flag.targeting, before, flag.version, now.approval.covers(flag), flag.names)
+    return _change(first["project"], replace(flag, targeting=states[0]), flag, now)
 
 
 def _deviations(key: str, wanted: Targeting, now: EnvironmentFlags) -> Iterator[str]:
@@ -315,13 +236,12 @@ def _deviations(key: str, wanted: Targeting, now: EnvironmentFlags) -> Iterator[
         yield f"Flag {key} in {now.environment}: {told}."
 
 
-def _row(plan: FlagPlan, change: FlagChange, difference: Difference) -> dict[str, str]:
+def _row(change: FlagChange, difference: Difference) -> dict[str, str]:
     return {
-        "flag": change.key,
-        "aspect": difference.aspect,
-        f"{plan.target} now": difference.now,
-        f"as in {plan.source}": difference.planned,
-        "approval": "needed" if change.needs_approval else "",
+        "what": "flag",
+        "name": f"{change.key}: {difference.aspect}",
+        "now": difference.now,
+        "then": difference.planned + (" (after approval)" if change.needs_approval else ""),
     }
 
 

@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from rules.catalogue import FlagPolicy
 from rules.errors import Refused
-from rules.feature_flags import (
-    EnvironmentFlags,
-    Flag,
-    FlagApproval,
-    judge_flags,
-    plan_flags,
-    plan_put_back,
-)
+from rules.feature_flags import judge_flags, plan_flags, plan_put_back
+from rules.flag_states import EnvironmentFlags, Flag, FlagApproval
 from rules.flag_targeting import (
     Clause,
     Prerequisite,
@@ -154,9 +148,7 @@ def test_differences_are_worded_with_the_names_of_variations() -> None:
 
 def test_the_table_shows_what_is_there_and_what_comes() -> None:
     plan = plan_flags(here(flag("new-menu")), there(flag("new-menu", OFF)), POLICY)
-    assert plan.table() == [
-        {"flag": "new-menu", "aspect": "switch", "staging now": "off", "as in dev": "on", "approval": ""}
-    ]
+    assert plan.table() == [{"what": "flag", "name": "new-menu: switch", "now": "off", "then": "on"}]
 
 
 def test_a_flag_comes_after_its_prerequisites() -> None:
@@ -301,22 +293,31 @@ def test_a_flag_that_vanished_fails() -> None:
 def test_putting_back_goes_the_reverse_way_in_reverse_order() -> None:
     source = here(flag("new-a"), flag("new-b"))
     intent = plan_flags(source, there(flag("new-a", OFF), flag("new-b", OFF)), POLICY).intent()
-    back = plan_put_back(intent, there(flag("new-a", version=2), flag("new-b", version=2)))
+    back = plan_put_back([intent], there(flag("new-a", version=2), flag("new-b", version=2)))
     assert [change.key for change in back.changes] == ["new-b", "new-a"]
     assert all(change.instructions == ({"kind": "turnFlagOff"},) for change in back.changes)
 
 
 def test_a_flag_that_was_never_changed_is_not_put_back() -> None:
     intent = plan_flags(here(flag("new-a")), there(flag("new-a", OFF)), POLICY).intent()
-    back = plan_put_back(intent, there(flag("new-a", OFF)))
+    back = plan_put_back([intent], there(flag("new-a", OFF)))
     assert back.changes == ()
     assert back.problems == ()
+
+
+def test_putting_back_goes_to_before_the_first_of_several_intents() -> None:
+    half = replace(ON, fallthrough=Serving(weights=(("no-id", 50_000), ("yes-id", 50_000))))
+    died = plan_flags(here(flag("new-a", half)), there(flag("new-a", OFF)), POLICY).intent()
+    last = plan_flags(here(flag("new-a")), there(flag("new-a", half)), POLICY).intent()
+    (change,) = plan_put_back([died, last], there(flag("new-a"))).changes
+    assert change.after == OFF
+    assert plan_put_back([died, last], there(flag("new-a", half))).problems == ()
 
 
 def test_what_somebody_else_changed_since_is_not_put_back_and_is_told() -> None:
     intent = plan_flags(here(flag("new-a")), there(flag("new-a", OFF)), POLICY).intent()
     theirs = replace(ON, targets=(Target("no-id", ("anna",)),))
-    back = plan_put_back(intent, there(flag("new-a", theirs, version=4)))
+    back = plan_put_back([intent], there(flag("new-a", theirs, version=4)))
     assert back.changes == ()
     assert "changed by somebody else" in back.problems[0]
 
