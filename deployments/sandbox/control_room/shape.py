@@ -7,6 +7,9 @@ not known yet is None or an empty list.
 
 from typing import Literal, NotRequired, Protocol, TypedDict
 
+from deployments.sandbox.faults import Faults
+from deployments.sandbox.vendors.state import VendorState
+
 Health = Literal["healthy", "degraded", "unhealthy", "starting", "unknown"]
 
 
@@ -141,9 +144,11 @@ class World(Protocol):
     """The world as the control room drives it. Methods may block for seconds; they are called from threads.
 
     `deploy` raises ValueError with a sentence for the person at the page when it cannot do what is asked;
-    `put_parameter` and `delete_parameter` do the same. Beside these methods a world has the attributes
-    `faults: deployments.sandbox.faults.Faults` and `vendors: deployments.sandbox.vendors.state.VendorState`.
+    `put_parameter` and `delete_parameter` do the same.
     """
+
+    faults: Faults
+    vendors: VendorState
 
     def state(self) -> WorldState: ...
 

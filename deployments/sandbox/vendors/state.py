@@ -93,8 +93,10 @@ class VendorState:
             seeds.fill_chat(self.chat)
 
     def require_flag_approvals(self, environment: str, *, required: bool) -> None:
+        """Raises RequestError 404 for an environment that the flag service does not know."""
         with self.lock:
-            self.flags.environments[environment]["approvalSettings"]["required"] = required
+            settings = self.flags.environment(self.flags.project, environment)["approvalSettings"]
+            settings["required"] = required
 
     def approve_flag_request(self, request_id: str, comment: str = "") -> None:
         """Approve as the release manager. Raises RequestError 404 when there is no such request."""
