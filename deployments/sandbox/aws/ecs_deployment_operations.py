@@ -82,10 +82,10 @@ def _created_within(caller: Caller, deployment: Deployment) -> bool:
 
 
 def _time(value: Any) -> datetime | None:
-    """A timestamp parameter: the wire carries seconds since the epoch."""
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromtimestamp(float(value), UTC)
+    """A timestamp parameter. Moto's parser gives it in UTC, without saying so."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return None if value is None else datetime.fromtimestamp(float(value), UTC)
 
 
 def _missing(arns: list[str], known: Document) -> list[Document]:

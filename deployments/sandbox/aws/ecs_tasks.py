@@ -122,6 +122,7 @@ class Tasks:
         if task.condition.exit_code is None:
             task.stop_code, task.stopped_reason = "TaskFailedToStart", task.condition.reason or "Task failed to start"
         else:
+            task.started_at = task.started_at or now
             task.stop_code, task.stopped_reason = "EssentialContainerExited", "Essential container in task exited"
         service.say(now, f"(task {task.spec.id}) stopped: {task.stopped_reason}.")
         self._failed(service, task, now)

@@ -7,6 +7,7 @@ tasks and service deployments, and moves all of them on whenever `tick` is calle
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
@@ -53,13 +54,27 @@ class EcsSimulator:
     def __init__(self, clock: Clock, runtime: Runtime) -> None:
         self._clock = clock
         self._lock = threading.RLock()
+        self._replaced: list[tuple[type, str, Any]] = []
         self._fleet = Fleet(clock, Lifecycle(Tasks(runtime, clock)))
 
     def install(self) -> None:
         """Answer moto's ECS operations from here on; of several simulators the last one installed answers."""
         for name, operation in OPERATIONS.items():
-            setattr(EC2ContainerServiceResponse, name, self._answering(operation))
-        setattr(ELBv2Backend, "describe_target_health", target_health(_HEALTH_BY_MOTO, self._services))  # noqa: B010 - mypy refuses the assignment
+            self._replace(EC2ContainerServiceResponse, name, self._answering(operation))
+        self._replace(ELBv2Backend, "describe_target_health", target_health(_HEALTH_BY_MOTO, self._services))
+
+    def uninstall(self) -> None:
+        """Leave moto as it was before `install`."""
+        while self._replaced:
+            owner, name, before = self._replaced.pop()
+            if before is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+
+    def _replace(self, owner: type, name: str, method: Callable[..., Any]) -> None:
+        self._replaced.append((owner, name, getattr(owner, name, None)))
+        setattr(owner, name, method)
 
     def tick(self) -> None:
         """Move every service on by one step. Call it some times a second."""
