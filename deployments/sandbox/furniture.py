@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from deployments.sandbox.accounts import ADMINISTRATOR, Clients
@@ -18,6 +19,16 @@ ERROR_SHARE = 0.05
 """The share of an environment's usual requests that may fail within a minute before the alarm sounds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    vpc: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+
+    def for_tasks(self) -> dict[str, Any]:
+        return {"subnets": list(self.subnets), "securityGroups": list(self.security_groups)}
+
+
 class Furniture:
     """Creates resources by boto3 clients. The stand-in is expected to be empty."""
 
@@ -30,6 +41,7 @@ class Furniture:
     ) -> None:
         self._catalogue, self._clients = catalogue, clients
         self._databases, self._requests_per_minute = databases, requests_per_minute
+        self._networks: dict[str, Network] = {}
         self._balancing: dict[tuple[str, str], dict[str, Any]] = {}
         """What `create_service` is told about load balancing, by environment and service id."""
         self.balancers: dict[str, str] = {}
@@ -41,6 +53,7 @@ class Furniture:
             ecr.create_repository(repositoryName=service.repository, imageTagMutability="IMMUTABLE")
 
     def environment(self, environment: Environment) -> None:
+        self._networks[environment.name] = self._network(environment)
         self._roles(environment)
         self._clients(environment, "ecs").create_cluster(clusterName=environment.cluster)
         self._parameters(environment)
@@ -61,7 +74,7 @@ class Furniture:
             launchType="FARGATE",
             deploymentController={"type": "ECS"},
             deploymentConfiguration={"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5},
-            networkConfiguration={"awsvpcConfiguration": {"subnets": self._subnets(environment)[0]}},
+            networkConfiguration={"awsvpcConfiguration": self._networks[environment.name].for_tasks()},
             **how,
         )
 
@@ -85,18 +98,24 @@ class Furniture:
             SecretString=made_up_secret(environment.name, "jwt"),
         )
 
-    def _subnets(self, environment: Environment) -> tuple[list[str], str]:
-        """The default network of the account: its subnets and its VPC."""
-        found = self._clients(environment, "ec2").describe_subnets()["Subnets"]
-        return [subnet["SubnetId"] for subnet in found], found[0]["VpcId"]
+    def _network(self, environment: Environment) -> Network:
+        """The default network of the account."""
+        ec2 = self._clients(environment, "ec2")
+        subnets = ec2.describe_subnets()["Subnets"]
+        groups = ec2.describe_security_groups()["SecurityGroups"]
+        return Network(
+            subnets[0]["VpcId"],
+            tuple(subnet["SubnetId"] for subnet in subnets),
+            tuple(group["GroupId"] for group in groups),
+        )
 
     def _load_balancer(self, environment: Environment, service: Service) -> str:
         """Load balancer, two target groups and the rule between them. The balancer's name in CloudWatch."""
         elb = self._clients(environment, "elbv2")
-        subnets, vpc = self._subnets(environment)
-        balancer = elb.create_load_balancer(Name=environment.cluster, Subnets=subnets, Type="application")
+        network = self._networks[environment.name]
+        balancer = elb.create_load_balancer(Name=environment.cluster, Subnets=list(network.subnets), Type="application")
         arn = balancer["LoadBalancers"][0]["LoadBalancerArn"]
-        blue, green = (self._target_group(environment, service, colour, vpc) for colour in ("blue", "green"))
+        blue, green = (self._target_group(environment, service, colour, network.vpc) for colour in ("blue", "green"))
         rule = self._rule(elb, arn, [(blue, 1), (green, 0)])
         advanced = {
             "alternateTargetGroupArn": green,

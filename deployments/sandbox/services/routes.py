@@ -22,7 +22,7 @@ class Route(Protocol):
 
 
 Routing = Callable[[str, str, str], Sequence[Route]]
-"""`EcsSimulator.routing`: account, cluster, ECS service name → its routes."""
+"""`EcsSimulator.routing`: account, cluster, ECS service name → its routes. `KeyError`: no such service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,15 @@ class Routes:
             return ()
         at, routes = self._read.get(home, (0.0, ()))
         if fresh or time.monotonic() - at > FRESH_SECONDS:
-            routes = self._routing(home.account, home.cluster, home.service)
+            routes = self._ask(home)
             self._read[home] = (time.monotonic(), routes)
         return routes
+
+    def _ask(self, home: Home) -> Sequence[Route]:
+        try:
+            return self._routing(home.account, home.cluster, home.service)
+        except KeyError:
+            return ()
 
     def choose(self, environment: str, service: str, *, but: str | None = None) -> Target:
         """A target by weight; `but` is an address that just failed, avoided where there is another."""

@@ -1,0 +1,355 @@
+"""The world in one process: AWS, the services with their edges and visitors, the vendors, the control room.
+
+    with World(WorldSettings(catalogue=load_catalogue(path), minute_seconds=1)) as world:
+        world.deploy("dev", "good", 180)
+
+    python -m deployments.sandbox.world --settings FILE
+
+The process prints one line when it is ready, a JSON object: `aws_url`, `control_room_url`, `vendors_url`, `edges`
+(URL by environment) and `pid`. It ends on SIGTERM and SIGINT. The file's keys are described in settings.py.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployments.sandbox.accounts import SandboxAccounts
+from deployments.sandbox.aws.ecs_state import ServiceState
+from deployments.sandbox.aws.host import AwsStandIn
+from deployments.sandbox.aws.runtime import TaskSpec, environment_of
+from deployments.sandbox.clock import Clock
+from deployments.sandbox.control_room.shape import ActivityView, Deployed, EnvironmentView, WorldState
+from deployments.sandbox.databases import prepared_databases
+from deployments.sandbox.faults import Faults
+from deployments.sandbox.metering import Metering
+from deployments.sandbox.names import homes, service_name
+from deployments.sandbox.seed import Seed
+from deployments.sandbox.services.edge import Edge
+from deployments.sandbox.services.loop import LoopThread
+from deployments.sandbox.services.meter import Balancer
+from deployments.sandbox.services.routes import Routes
+from deployments.sandbox.services.runtime import ServiceRuntime
+from deployments.sandbox.services.visitors import Visitors
+from deployments.sandbox.serving import Served
+from deployments.sandbox.snapshot import (
+    Build,
+    activity,
+    alarm_views,
+    parameter_views,
+    service_view,
+    traffic_view,
+)
+from deployments.sandbox.vendors.application import create_app as vendors_app
+from deployments.sandbox.vendors.state import VendorState
+from rules.catalogue import Catalogue
+from rules.vocabulary import Environment
+
+DATABASE_PARAMETER = "database/connection-string"
+ACTIVITIES = 120
+Work = Callable[[], Coroutine[Any, Any, None]]
+SERVING_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSettings:
+    catalogue: Catalogue
+    minute_seconds: float = 60.0
+    requests_per_second: float = 7.0
+    """Visitors of each environment."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """`aws`, `control_room`, `vendors` and each environment's name; 0, or none given, is any free port."""
+    database_url: str | None = None
+    """A PostgreSQL server, as somebody who may create databases in it. None: the services read from memory."""
+    prefect_url: str | None = None
+
+    def port(self, name: str) -> int:
+        return self.ports.get(name, 0)
+
+
+class World:
+    """Everything outside the product. `start` returns when every service of every environment answers."""
+
+    def __init__(self, settings: WorldSettings) -> None:
+        self.settings, self.catalogue = settings, settings.catalogue
+        self.clock = Clock(settings.minute_seconds)
+        self.faults = Faults()
+        self.vendors = VendorState(clock=self.clock)
+        self._loop = LoopThread()
+        self.routes = Routes(self._routing, homes(self.catalogue))
+        self.runtime = ServiceRuntime(
+            self._loop,
+            self.routes,
+            lambda digest: self.aws.manifest(digest),  # noqa: PLW0108 - the stand-in comes after the runtime
+            services={service.repository: service.id for service in self.catalogue.services.values()},
+            database_of=self._database_of,
+        )
+        self.aws = AwsStandIn(clock=self.clock, runtime=self.runtime, port=settings.port("aws"), faults=self.faults)
+        self.edges = {name: Edge(name, self.routes, port=settings.port(name)) for name in self.catalogue.chain}
+        self.visitors: dict[str, Visitors] = {}
+        self._said: deque[ActivityView] = deque(maxlen=ACTIVITIES)
+        self._open = contextlib.ExitStack()
+
+    # ---------------------------------------------------------------------------------------- start and stop
+
+    def start(self) -> None:
+        """Raises `OSError` when a port is taken; nothing is left running then."""
+        try:
+            self._start_aws()
+            self._start_traffic()
+            self._start_pages()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End everything, the visitors first. Does nothing a second time."""
+        self._open.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start_aws(self) -> None:
+        self._loop.start()
+        self._open.callback(self._loop.stop)
+        self._open.callback(lambda: self._loop.run(self.runtime.close()))
+        databases = prepared_databases(self.settings.database_url, self.catalogue)
+        self.aws.start()
+        self._open.callback(self.aws.stop)
+        self._open.callback(self.aws.reset)
+        self.accounts = SandboxAccounts(self.aws.url)
+        self.seed = Seed(
+            self.catalogue,
+            self.accounts,
+            self._place,
+            databases=databases,
+            requests_per_minute=dict.fromkeys(self.catalogue.chain, self._visitors_per_minute()),
+        )
+        self.seed.environments()
+        self.seed.same_release_everywhere()
+
+    def _start_traffic(self) -> None:
+        for edge in self.edges.values():
+            self._on_loop(edge.open, edge.close)
+        self._wait_until_serving()
+        for name, edge in self.edges.items():
+            visitors = self.visitors[name] = Visitors(edge.url, self.settings.requests_per_second)
+            self._on_loop(visitors.open, visitors.close)
+        metering = Metering(self.clock, self.aws.lock, self.edges, self._balancers(), self._group_of)
+        metering.start()
+        self._open.callback(metering.stop)
+
+    def _on_loop(self, begin: Work, end: Work) -> None:
+        """Begin something that lives on the loop, and see to its end."""
+        self._loop.run(begin())
+        self._open.callback(lambda: self._loop.run(end()))
+
+    def _start_pages(self) -> None:
+        from deployments.sandbox.control_room.application import create_app as control_room_app
+
+        self.vendors.seed(self.catalogue.application, self.catalogue.chain)
+        self._vendors_page = self._served(vendors_app(self.vendors, self.faults), "vendors")
+        self._control_room = self._served(control_room_app(self), "control_room")
+
+    def _served(self, app: Any, name: str) -> Served:
+        page = Served(app, name, self.settings.port(name))
+        self._open.callback(page.stop)
+        page.start()
+        return page
+
+    def _wait_until_serving(self) -> None:
+        """Until every service of every environment has a target that answers."""
+        deadline = time.monotonic() + SERVING_SECONDS
+        waiting = [(name, service) for name in self.catalogue.chain for service in self.catalogue.services]
+        while waiting:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"No task answers yet for {waiting} after {SERVING_SECONDS} s.")
+            time.sleep(0.05)
+            waiting = [pair for pair in waiting if not self._answers(*pair)]
+
+    def _answers(self, environment: str, service: str) -> bool:
+        routes = self.routes.of(environment, service, fresh=True)
+        return bool(routes) and all(route.addresses for route in routes)
+
+    # ------------------------------------------------------------------------------------------ what it offers
+
+    def ready(self) -> dict[str, Any]:
+        """Where everything listens, as the process prints it."""
+        return {
+            "pid": os.getpid(),
+            "aws_url": self.aws.url,
+            "control_room_url": self._control_room.url,
+            "vendors_url": self._vendors_page.url,
+            "edges": {name: edge.url for name, edge in self.edges.items()},
+        }
+
+    def deploy(self, environment: str, behaviour: str, age_minutes: float = 0) -> Deployed:
+        """Place a new release, as if deployed that long ago. Raises `ValueError` for what is not known."""
+        version, digests = self.seed.deploy(environment, behaviour, age_minutes)
+        sentence = f"Release {version} ({behaviour}) was placed, {age_minutes:g} minutes old."
+        at = self.clock.now().isoformat()
+        self._said.append({"at": at, "environment": environment, "sentence": sentence, "tone": "info"})
+        return {"version": version, "digests": digests}
+
+    def put_parameter(self, environment: str, name: str, value: str, kind: str) -> None:
+        """Create or change a parameter; `name` may be relative. Raises `ValueError` with what AWS said."""
+        where = self._environment(environment)
+        wanted = {"Name": _absolute(where, name), "Value": value, "Type": kind, "Overwrite": True}
+        self._ssm(where, "put_parameter", wanted)
+
+    def delete_parameter(self, environment: str, name: str) -> None:
+        """Raises `ValueError` when there is no such parameter."""
+        where = self._environment(environment)
+        self._ssm(where, "delete_parameter", {"Name": _absolute(where, name)})
+
+    def state(self) -> WorldState:
+        """The picture that the control room shows."""
+        with self.aws.lock:
+            environments = [self._environment_view(self._environment(name)) for name in self.catalogue.chain]
+            happened = sorted([*self._said, *self._activities()], key=lambda item: item["at"])
+        return {
+            "application": self.catalogue.application,
+            "now": self.clock.now().isoformat(),
+            "minute_seconds": self.settings.minute_seconds,
+            "prefect_url": self.settings.prefect_url,
+            "environments": environments,
+            "activity": happened[-ACTIVITIES:],
+        }
+
+    # ------------------------------------------------------------------------------------------------- inside
+
+    def _environment(self, name: str) -> Environment:
+        if name not in self.catalogue.environments:
+            known = ", ".join(self.catalogue.environments)
+            raise ValueError(f"environment is {name!r}; allowed is one of {known}.")
+        return self.catalogue.environments[name]
+
+    def _ssm(self, environment: Environment, operation: str, wanted: Mapping[str, Any]) -> None:
+        try:
+            getattr(self.accounts(environment, "ssm"), operation)(**wanted)
+        except (ClientError, BotoCoreError) as problem:
+            raise ValueError(f"{wanted['Name']} in {environment.name}: {problem}") from problem
+
+    def _environment_view(self, environment: Environment) -> EnvironmentView:
+        states = self._states(environment)
+        names = {it.id: service_name(environment, it) for it in self.catalogue.services.values()}
+        edge = self.edges[environment.name]
+        return {
+            "name": environment.name,
+            "role": str(environment.role),
+            "account": environment.account,
+            "url": edge.url,
+            "services": [
+                service_view(service, names[service.id], states.get(names[service.id]), self._build)
+                for service in self.catalogue.services.values()
+            ],
+            "traffic": traffic_view(edge.traffic.seconds()),
+            "parameters": parameter_views(environment),
+            "alarms": alarm_views(environment),
+        }
+
+    def _activities(self) -> list[ActivityView]:
+        return [
+            told
+            for environment in self.catalogue.environments.values()
+            for service in self.catalogue.services.values()
+            if (state := self._states(environment).get(service_name(environment, service))) is not None
+            for told in activity(environment.name, service.id, state, self._build)
+        ]
+
+    def _states(self, environment: Environment) -> dict[str, ServiceState]:
+        """The stand-in's memory of an environment's services, by ECS service name."""
+        mine = (environment.account, environment.cluster)
+        return {it.name: it for it in self.aws.simulator._services() if (it.account, it.cluster) == mine}
+
+    def _build(self, digest: str) -> Build:
+        for release in self.seed.releases.values():
+            if digest in release.digests.values():
+                return Build(release.version, release.behaviour)
+        return Build("", "")
+
+    def _routing(self, account: str, cluster: str, service: str) -> Any:
+        return self.aws.simulator.routing(account, cluster, service)
+
+    def _place(self, account: str, cluster: str, service: str, definition: str, deployed_at: datetime) -> None:
+        with self.aws.lock:
+            self.aws.simulator.place(account, cluster, service, definition, deployed_at)
+
+    def _group_of(self, revision: str) -> str:
+        """The target group of a revision, as CloudWatch names it."""
+        arns = (state.groups.get(revision, "") for state in self.aws.simulator._services())
+        return next((arn.rpartition(":")[2] for arn in arns if arn), "")
+
+    def _balancers(self) -> dict[str, Balancer]:
+        return {
+            name: Balancer(it.account, it.region, self.seed.balancers[name])
+            for name, it in self.catalogue.environments.items()
+        }
+
+    def _visitors_per_minute(self) -> float:
+        return self.settings.requests_per_second * self.settings.minute_seconds
+
+    def _database_of(self, spec: TaskSpec) -> str | None:
+        """The database that the environment's parameter names, read when the task starts, as ECS does."""
+        if self.settings.database_url is None:
+            return None
+        from moto.ssm.models import ssm_backends
+
+        where = self._environment(environment_of(spec))
+        name = where.parameter_path + DATABASE_PARAMETER
+        found = ssm_backends[where.account][where.region].get_parameter(name)
+        return str(found.value) if found else None
+
+
+def _absolute(environment: Environment, name: str) -> str:
+    return name if name.startswith("/") else environment.parameter_path + name
+
+
+def read_settings(file: Path) -> WorldSettings:
+    """The settings that the supervisor wrote."""
+    from blocks.catalogue import load_catalogue
+
+    given = json.loads(file.read_text())
+    return WorldSettings(
+        catalogue=load_catalogue(given["catalogue"]),
+        minute_seconds=given.get("minute_seconds", 60.0),
+        requests_per_second=given.get("requests_per_second", 7.0),
+        ports=given.get("ports", {}),
+        database_url=given.get("database_url"),
+        prefect_url=given.get("prefect_url"),
+    )
+
+
+def main() -> None:
+    """Be the world until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.sandbox.world", description="Run the world.")
+    parser.add_argument("--settings", type=Path, required=True, help="the file that the supervisor wrote")
+    settings = read_settings(parser.parse_args().settings)
+    leave = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: leave.set())
+    with World(settings) as world:
+        print(json.dumps(world.ready()), flush=True)
+        leave.wait()
+
+
+if __name__ == "__main__":
+    main()
