@@ -1,0 +1,68 @@
+"""The control room, as the stories use it: arrange the world, and read what really runs in it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+Serving = dict[str, dict[str, str]]
+"""Version by service by environment: what the visitors get."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A release that was placed in an environment."""
+
+    version: str
+    digests: Mapping[str, str]
+
+
+def serving(state: Mapping[str, Any]) -> Serving:
+    """What serves in every environment, by the control room's account of the world."""
+    return {
+        environment["name"]: {
+            service["id"]: serving_version(service["revisions"]) for service in environment["services"]
+        }
+        for environment in state["environments"]
+    }
+
+
+def serving_version(revisions: Iterable[Mapping[str, Any]]) -> str:
+    """The version that all traffic goes to; every version with its share when traffic is split; else nothing."""
+    shares: dict[str, float] = {}
+    for revision in revisions:
+        if revision["weight"] > 0:
+            shares[revision["version"]] = shares.get(revision["version"], 0.0) + revision["weight"]
+    if len(shares) == 1:
+        return next(iter(shares))
+    return ", ".join(f"{version} {share:.0%}" for version, share in sorted(shares.items())) or "nothing"
+
+
+class ControlRoom:
+    """The control room at `url`. Raises httpx.HTTPStatusError with the world's own sentence in its answer."""
+
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=url, timeout=60, trust_env=False, transport=transport)
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._http.get("/api/state").raise_for_status().json()
+        return state
+
+    def release(self, environment: str, behaviour: str, age_minutes: float) -> Placed:
+        """Place a new release in an environment, as if it had been deployed so long ago."""
+        order = {"environment": environment, "behaviour": behaviour, "age_minutes": age_minutes}
+        answer = self._http.post("/api/releases", json=order).raise_for_status().json()
+        return Placed(answer["version"], answer["digests"])
+
+    def put_parameter(self, environment: str, name: str, value: str, kind: str = "String") -> None:
+        order = {"environment": environment, "name": name, "value": value, "type": kind}
+        self._http.post("/api/parameters", json=order).raise_for_status()
+
+    def delete_parameter(self, environment: str, name: str) -> None:
+        order = {"environment": environment, "name": name}
+        self._http.request("DELETE", "/api/parameters", json=order).raise_for_status()
+
+    def approve_flag_change(self, request_id: str) -> None:
+        self._http.post("/api/flags/approve", json={"id": request_id}).raise_for_status()

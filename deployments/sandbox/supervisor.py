@@ -1,0 +1,225 @@
+"""Starts the sandbox's processes in the order in which they need each other, watches them, and ends them all.
+
+PostgreSQL ─┬─ Prefect server ─┬─ registration (ends when everything is registered)
+world ──────┴──────────────────┴─ worker ── flow runs
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deployments.sandbox import processes
+from deployments.sandbox.database import Database
+from deployments.sandbox.ports import choose, require_free
+from deployments.sandbox.processes import Child, Guardian, sweep, wait_until
+from deployments.sandbox.runs import Prefect
+from deployments.sandbox.settings import LOOPBACK, Settings
+
+POOL = "promotions"
+PATIENCE_SECONDS = 120.0
+"""A part that is not ready after this long is given up; a loaded machine may need many times the usual."""
+Announce = Callable[[str], None]
+
+
+class StateFolderHeld(Exception):
+    """Another supervisor works in this state folder."""
+
+
+class RegistrationFailed(Exception):
+    """Blocks and deployments could not be registered; the message has the registration's last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What is run as the world and as the registration; each is given `--settings FILE`."""
+
+    world: Sequence[str] = (sys.executable, "-m", "deployments.sandbox.world")
+    registration: Sequence[str] = (sys.executable, "-m", "deployments.register")
+
+
+@contextlib.contextmanager
+def only_supervisor_of(state: Path) -> Iterator[None]:
+    """Hold the state folder. The lock goes with the process that holds it, however that ends."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with state.with_name(f"{state.name}.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise StateFolderHeld(
+                f"A sandbox already runs in {state} (process {lock.read().strip() or 'unknown'}). "
+                "Stop it with Ctrl-C there, or give this one a folder of its own with --state."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+class Supervisor:
+    """The process tree of one sandbox, alive inside `with supervisor.running():`."""
+
+    def __init__(
+        self, settings: Settings, announce: Announce = lambda _: None, programs: Programs = Programs()
+    ) -> None:
+        self.settings = settings
+        self.world: dict[str, Any] = {}
+        """What the world said when it was ready: where it listens."""
+        self.seconds: dict[str, float] = {}
+        """When each part was ready, counted from the beginning."""
+        self._announce = announce
+        self._programs = programs
+        self._began = time.monotonic()
+        self._mark = str(settings.state)
+        self._children: list[Child] = []
+
+    @contextlib.contextmanager
+    def running(self, *, fresh: bool = False) -> Iterator["Supervisor"]:
+        """Everything is ready inside, and gone afterwards.
+
+        Raises PortHeld, StateFolderHeld, DatabaseUnavailable, ChildDied, NotReady or RegistrationFailed.
+        """
+        with contextlib.ExitStack() as stack:
+            self._take_folder(stack, fresh=fresh)
+            guardian = Guardian(self._mark, self._variables)
+            stack.callback(guardian.dismiss)
+            stack.callback(self._end_all)
+            self._start_all()
+            yield self
+
+    def check(self) -> None:
+        """Raise ChildDied when a process that should live does not."""
+        for child in self._children:
+            child.raise_if_dead()
+
+    @property
+    def prefect(self) -> Prefect:
+        return Prefect(self.settings.prefect_api_url)
+
+    # ------------------------------------------------------------------------------------------------ begin
+
+    def _take_folder(self, stack: contextlib.ExitStack, *, fresh: bool) -> None:
+        """Hold the folder, end what a killed supervisor may have left, and settle the ports."""
+        settings = self.settings
+        try:
+            stack.enter_context(only_supervisor_of(settings.state))
+        except StateFolderHeld:
+            require_free(settings.ports)  # its message names the port and its holder, which says more
+            raise
+        sweep(self._mark)
+        self.settings = replace(settings, ports=choose(settings.ports))
+        if fresh:
+            shutil.rmtree(settings.state, ignore_errors=True)
+        settings.logs.mkdir(parents=True, exist_ok=True)
+        self._variables = processes.environment(settings.home, self._mark)
+        self._database = Database(settings.state / "postgresql", self._variables)
+        stack.callback(self._database.tidy)
+
+    def _start_all(self) -> None:
+        self.settings.write(self._database.url())
+        self._database.prepare()
+        self._start("PostgreSQL", self._database.command(), ends_by=self._database.ends_by)
+        world_answer = self.settings.state / "world.json"
+        self._start("world", [*self._programs.world, *self._settings_option()], output=world_answer)
+        self._until(self._database.answers, "PostgreSQL")
+        self._database.create("prefect")
+        server = ["server", "start", "--host", LOOPBACK, "--port", str(self.settings.ports.ui)]
+        self._start("Prefect server", [sys.executable, "-m", "prefect", *server], self._server_variables())
+        self.world = self._until(lambda: ready_line(world_answer), "world")
+        self.settings.write(self._database.url(), self.world)
+        self._until(self.prefect.answers, "Prefect server")
+        self.prefect.create_pool(POOL)
+        self._start_worker_and_register()
+
+    def _start_worker_and_register(self) -> None:
+        """Side by side: both spend their time importing Prefect."""
+        registration = self._start(
+            "registration", [*self._programs.registration, *self._settings_option()], self._client_variables()
+        )
+        self._children.remove(registration)  # it is meant to end
+        worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", "sandbox"]
+        self._start("worker", [sys.executable, "-m", "prefect", *worker], self._worker_variables())
+        self._until(lambda: not registration.alive, "registration")
+        if registration.process.returncode != 0:
+            raise RegistrationFailed(f"Registering blocks and deployments failed:\n{registration.last_lines(30)}")
+        self._until(lambda: self.prefect.workers_online(POOL) > 0, "worker")
+
+    def _start(self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None, **how: Any) -> Child:
+        child = processes.start(name, command, self._variables | dict(more or {}), self.settings.logs, **how)
+        self._children.append(child)
+        return child
+
+    def _until(self, ready: Callable[[], processes.Answer | None], name: str) -> processes.Answer:
+        answer = wait_until(ready, name, PATIENCE_SECONDS, self.check)
+        self.seconds[name] = round(time.monotonic() - self._began, 1)
+        self._announce(f"{name} is ready ({self.seconds[name]} s)")
+        return answer
+
+    def _settings_option(self) -> tuple[str, str]:
+        return ("--settings", str(self.settings.file))
+
+    # -------------------------------------------------------------------------------------------- variables
+
+    def _prefect_variables(self) -> dict[str, str]:
+        return {
+            "PREFECT_HOME": str(self.settings.state / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+        }
+
+    def _server_variables(self) -> dict[str, str]:
+        return self._prefect_variables() | {
+            "PREFECT_API_DATABASE_CONNECTION_URL": self._database.async_url("prefect"),
+        }
+
+    def _client_variables(self) -> dict[str, str]:
+        """With the stand-in's address in the environment, no AWS client of a run can reach a real account."""
+        return self._prefect_variables() | {
+            "PREFECT_API_URL": self.settings.prefect_api_url,
+            "AWS_ENDPOINT_URL": self.world.get("aws_url", f"http://{LOOPBACK}:9"),
+            "AWS_DEFAULT_REGION": "eu-central-1",
+        }
+
+    def _worker_variables(self) -> dict[str, str]:
+        return self._client_variables() | {
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        }
+
+    # -------------------------------------------------------------------------------------------------- end
+
+    def _end_all(self) -> None:
+        """The worker first and PostgreSQL last; the guardian ends what these have started themselves."""
+        tiers = ({"worker"}, {"Prefect server", "world"}, {"PostgreSQL"})
+        for tier in tiers:
+            ending = [child for child in self._children if child.name in tier and child.alive]
+            for child in ending:
+                child.ask_to_end()
+            for child in ending:
+                child.end_within(5)
+            if tier == {"worker"}:
+                self._close_runs()
+
+    def _close_runs(self) -> None:
+        """A run whose process ends here is not left looking as if it went on."""
+        with contextlib.suppress(httpx.HTTPError):
+            self.prefect.crash_unfinished("The sandbox was stopped while this run was going on.")
+
+
+def ready_line(output: Path) -> dict[str, Any] | None:
+    """The JSON object that the world prints when it is ready, or None as long as there is none."""
+    for line in output.read_text(errors="replace").splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+    return None
