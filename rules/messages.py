@@ -4,12 +4,12 @@ Pure text work within the vendors' documented limits: texts are cut on code poin
 link to the run always survives.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from rules.vocabulary import Finding, Verdict
+from rules.vocabulary import Finding
 
 MOST_FINDINGS = 8
 """Told in a message; the run page has all of them."""
@@ -194,26 +194,28 @@ def _facts(summary: RunSummary) -> dict[str, str]:
         "Application": summary.application,
         "Version": summary.version,
         "Environments": way,
-        "Took": spoken(summary.duration_s),
+        "Took": spoken(summary.duration_s) if summary.duration_s else "",
         "Run of": summary.flow,
     }
     return {name: cut(escaped(value), FIELD) for name, value in facts.items() if value}
 
 
 def _unmet(findings: Iterable[Finding]) -> list[Finding]:
-    unmet = [finding for finding in findings if finding.verdict is not Verdict.PASSED]
+    unmet = [finding for finding in findings if finding.blocks]
     return sorted(unmet, key=lambda finding: -finding.verdict.badness)
 
 
-def _finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
+def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
     unmet = _unmet(findings)
     for finding in unmet[:MOST_FINDINGS]:
         yield cut(f"• *{escaped(finding.gate)}* ({finding.verdict.value}): {escaped(finding.sentence)}", FINDING)
     if len(unmet) > MOST_FINDINGS:
         yield f"… and {len(unmet) - MOST_FINDINGS} more on the run page."
+    if waived := [finding.gate for finding in findings if finding.waived]:
+        yield cut(f"Excused, not passed: {escaped(', '.join(waived))}.", FINDING)
 
 
-def _findings_block(findings: Iterable[Finding]) -> Iterator[dict[str, Any]]:
+def _findings_block(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
     if text := "\n".join(_finding_lines(findings)):
         yield _section(cut(text, SECTION))
 
