@@ -1,4 +1,4 @@
-"""One AWS stand-in for the tests of the sandbox's AWS; every test gets it empty, and every call is checked strictly."""
+"""One AWS stand-in for all tests; every test gets it empty, and every call is checked strictly."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
