@@ -43,7 +43,7 @@ class Parameters:
 
         Raises Outage when AWS does not answer, or when somebody kept writing while we read.
         """
-        with translated(SYSTEM, f"reading {self._root}"):
+        with _asking(f"reading {self._root}"):
             for _ in range(READINGS):
                 values, facts = self._values(), self._facts()
                 if _versions(values) == _versions(facts):
@@ -54,7 +54,7 @@ class Parameters:
         """What AWS still knows of one parameter, by version, without tags; empty when there is no parameter."""
         name = self._root + key
         call = partial(self._ssm.get_parameter_history, Name=name, WithDecryption=True)
-        with translated(SYSTEM, f"reading the history of {name}"):
+        with _asking(f"reading the history of {name}"):
             try:
                 return {it["Version"]: self._parameter(it, {}) for it in self._pages(call, HISTORY_PAGE)}
             except ClientError as error:
@@ -67,7 +67,7 @@ class Parameters:
         return self.history(key).get(version)
 
     def tags(self, key: str) -> dict[str, str]:
-        with translated(SYSTEM, f"reading the tags of {self._root}{key}"):
+        with _asking(f"reading the tags of {self._root}{key}"):
             return self._tags(self._root + key)
 
     def version(self, key: str) -> int | None:
@@ -75,7 +75,7 @@ class Parameters:
         name = self._root + key
         # Undecrypted: the version is all that is wanted, and the value need not travel in the clear.
         call = partial(self._ssm.get_parameter, Name=name, WithDecryption=False)
-        with translated(SYSTEM, f"reading the version of {name}"):
+        with _asking(f"reading the version of {name}"):
             try:
                 return self._patience.ask(call)["Parameter"].get("Version")
             except ClientError as error:
@@ -122,7 +122,7 @@ class Parameters:
         if found != expected_version:
             raise Conflict(self._root + key, expected_version, found)
         call = partial(self._ssm.delete_parameter, Name=self._root + key)
-        with translated(SYSTEM, f"deleting {self._root}{key}"):
+        with _asking(f"deleting {self._root}{key}"):
             try:
                 self._patience.write(call)
             except ClientError as error:
@@ -133,7 +133,7 @@ class Parameters:
         """Add and remove tags. A call of its own: AWS refuses tags together with an overwrite."""
         where: dict[str, Any] = {"ResourceType": "Parameter", "ResourceId": self._root + key}
         gone = list(remove)
-        with translated(SYSTEM, f"setting the tags of {self._root}{key}"):
+        with _asking(f"setting the tags of {self._root}{key}"):
             if tags:
                 self._patience.write(partial(self._ssm.add_tags_to_resource, **where, Tags=_tag_list(tags)))
             if gone:
@@ -189,7 +189,7 @@ class Parameters:
 
     def _tags(self, name: str) -> dict[str, str]:
         call = partial(self._ssm.list_tags_for_resource, ResourceType="Parameter", ResourceId=name)
-        return {it["Key"]: it["Value"] for it in self._patience.ask(call).get("TagList", [])}
+        return {it["Key"]: it["Value"] for it in self._patience.ask(call)["TagList"]}
 
     def _parameter(self, it: Mapping[str, Any], tags: Mapping[str, str]) -> Parameter:
         name = it["Name"].removeprefix(self._root)
@@ -213,6 +213,16 @@ class _AlreadyThere(Exception):
 
 
 @contextmanager
+def _asking(doing: str) -> Iterator[None]:
+    """Translates what goes wrong. An answer without what was asked for is no answer, never an empty one."""
+    with translated(SYSTEM, doing):
+        try:
+            yield
+        except KeyError as error:
+            raise Outage(SYSTEM, doing, f"the answer has no {error}") from error
+
+
+@contextmanager
 def _putting(name: str, value: str) -> Iterator[None]:
     """Translates AWS's refusal of a parameter. The cause is cut off and the value taken out: it may be a secret."""
     try:
@@ -226,6 +236,8 @@ def _putting(name: str, value: str) -> Iterator[None]:
         raise ApplyFailed(f"AWS refused to write {name}: {said}") from None
     except ParamValidationError as error:
         raise ApplyFailed(f"{name} cannot be written: {str(error).replace(value, '*****')}") from None
+    except KeyError as error:
+        raise Outage(SYSTEM, f"writing {name}", f"the answer has no {error}") from None
     except BotoCoreError as error:
         raise Outage(SYSTEM, f"writing {name}", str(error).replace(value, "*****")) from None
 
