@@ -11,39 +11,51 @@ from rules.vocabulary import Environment
 ADMINISTRATOR = "OrganizationAccountAccessRole"
 CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
 
+Keys = tuple[str, str, str | None]
+ROOT: Keys = ("sandbox", "sandbox", None)
+"""Made up, and given explicitly, so that a developer's own keys never reach the stand-in."""
+
 Clients = Callable[[Environment, str], Any]
 """`clients(environment, "ssm")` → the account administrator's client of that service."""
 
 
 class SandboxAccounts:
-    """Keeps one session for each account and one client for each service in it."""
+    """Keeps the keys of one role in each account and one client for each service in it."""
 
-    def __init__(self, url: str, region: str = "eu-central-1") -> None:
-        self._url, self._region = url, region
-        # Made-up keys, given explicitly so that a developer's own never reach the stand-in.
-        self._root = boto3.session.Session("sandbox", "sandbox", region_name=region)
-        self._sessions: dict[str, boto3.session.Session] = {}
+    def __init__(self, url: str) -> None:
+        self._url = url
+        # One session for all accounts: the models of the services are large and are read once for each session.
+        self._session = boto3.session.Session()
+        self._keys: dict[str, Keys] = {}
         self._clients: dict[tuple[str, str], Any] = {}
 
     def __call__(self, environment: Environment, service: str) -> Any:
         key = (environment.account, service)
         if key not in self._clients:
-            self._clients[key] = self._client(self._session(environment), service, environment.region)
+            self._clients[key] = self._client(service, environment.region, self._assumed(environment))
         return self._clients[key]
 
-    def _session(self, environment: Environment) -> boto3.session.Session:
-        if environment.account not in self._sessions:
-            self._sessions[environment.account] = self._assumed(environment)
-        return self._sessions[environment.account]
+    def _assumed(self, environment: Environment) -> Keys:
+        if environment.account not in self._keys:
+            role = f"arn:aws:iam::{environment.account}:role/{ADMINISTRATOR}"
+            sts = self._client("sts", environment.region, ROOT)
+            keys = sts.assume_role(RoleArn=role, RoleSessionName="sandbox")["Credentials"]
+            self._keys[environment.account] = (
+                keys["AccessKeyId"],
+                keys["SecretAccessKey"],
+                keys["SessionToken"],
+            )
+        return self._keys[environment.account]
 
-    def _assumed(self, environment: Environment) -> boto3.session.Session:
-        role = f"arn:aws:iam::{environment.account}:role/{ADMINISTRATOR}"
-        sts = self._client(self._root, "sts", self._region)
-        keys = sts.assume_role(RoleArn=role, RoleSessionName="sandbox")["Credentials"]
-        return boto3.session.Session(
-            keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name=environment.region
+    def _client(self, service: str, region: str, keys: Keys) -> Any:
+        make: Any = self._session.client
+        identity, secret, token = keys
+        return make(
+            service,
+            region_name=region,
+            endpoint_url=self._url,
+            config=CONFIG,
+            aws_access_key_id=identity,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
         )
-
-    def _client(self, session: boto3.session.Session, service: str, region: str) -> Any:
-        make: Any = session.client
-        return make(service, region_name=region, endpoint_url=self._url, config=CONFIG)

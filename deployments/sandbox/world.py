@@ -278,7 +278,7 @@ class World:
     def _states(self, environment: Environment) -> dict[str, ServiceState]:
         """The stand-in's memory of an environment's services, by ECS service name."""
         mine = (environment.account, environment.cluster)
-        return {it.name: it for it in self.aws.simulator._services() if (it.account, it.cluster) == mine}
+        return {it.name: it for it in self.aws.simulator.services() if (it.account, it.cluster) == mine}
 
     def _build(self, digest: str) -> Build:
         for release in self.seed.releases.values():
@@ -295,7 +295,7 @@ class World:
 
     def _group_of(self, revision: str) -> str:
         """The target group of a revision, as CloudWatch names it."""
-        arns = (state.groups.get(revision, "") for state in self.aws.simulator._services())
+        arns = (state.groups.get(revision, "") for state in self.aws.simulator.services())
         return next((arn.rpartition(":")[2] for arn in arns if arn), "")
 
     def _balancers(self) -> dict[str, Balancer]:

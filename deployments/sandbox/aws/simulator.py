@@ -61,7 +61,7 @@ class EcsSimulator:
         """Answer moto's ECS operations from here on; of several simulators the last one installed answers."""
         for name, operation in OPERATIONS.items():
             self._replace(EC2ContainerServiceResponse, name, self._answering(operation))
-        self._replace(ELBv2Backend, "describe_target_health", target_health(_HEALTH_BY_MOTO, self._services))
+        self._replace(ELBv2Backend, "describe_target_health", target_health(_HEALTH_BY_MOTO, self.services))
 
     def uninstall(self) -> None:
         """Leave moto as it was before `install`."""
@@ -115,7 +115,8 @@ class EcsSimulator:
                 return service
         raise KeyError(f"There is no service {name} in cluster {cluster} of account {account}.")
 
-    def _services(self) -> list[ServiceState]:
+    def services(self) -> list[ServiceState]:
+        """All services, for whoever shows them. Read them only while the stand-in's lock is held."""
         with self._lock:
             return list(self._fleet.services.values())
 
