@@ -17,7 +17,7 @@ from rules.configuration_keys import WRITTEN, KeyDecisions, Outcome, PlannedKey
 from rules.errors import Refused
 from rules.key_patterns import covers, is_literal
 from rules.parameters import Parameter, Secret, same_content
-from rules.vocabulary import Environment, Finding, Verdict
+from rules.vocabulary import Environment, Finding, unmet
 
 __all__ = [
     "ConfigurationChange",
@@ -124,7 +124,7 @@ class ConfigurationPlan:
     def raise_if_unsafe(self) -> None:
         """Stands between plan and apply. Raises Refused with all findings unless each has passed."""
         findings = self.findings()
-        if any(finding.verdict is not Verdict.PASSED for finding in findings):
+        if unmet(findings):
             raise Refused(f"Configuration of {self.source} for {self.target}", findings)
 
     def table(self) -> list[dict[str, str]]:

@@ -1,0 +1,48 @@
+"""Configuration alone, from one environment to a later one. Opt-in key by key, compare-and-set, put back on failure."""
+
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import Field
+
+from tasks.announcing import announce_cancellation
+from tasks.configuration_promotions import (
+    apply_configuration_alone,
+    begin_configuration,
+    changing_configuration,
+    configuration_completed,
+    plan_configuration_alone,
+    refuse_unless_approved,
+    refuse_unless_safe,
+)
+from tasks.endings import ending
+
+
+@flow(
+    name="promote-configuration",
+    flow_run_name="{application}-configuration-{source}-to-{target}",
+    on_cancellation=[announce_cancellation],
+    persist_result=False,
+)
+@ending
+def promote_configuration(
+    application: Annotated[str, Field(description="The application, as its catalogue names it.")] = "batbern",
+    source: Annotated[str, Field(description="Environment to copy from.")] = "dev",
+    target: Annotated[str, Field(description="Environment to write to; it stands after the source.")] = "staging",
+    dry_run: Annotated[bool, Field(description="Check everything and show the plan, and change nothing.")] = False,
+) -> State[Any] | None:
+    """Brings the parameters of one environment to another, as far as the catalogue's rules say so.
+
+    A key without a rule, a value that names its own environment, a parameter that the target lacks: each refuses the
+    plan before anything is written. A run that died is completed by the next one.
+    """
+    promotion = begin_configuration(application, source, target)
+    plan = plan_configuration_alone(promotion)
+    refuse_unless_safe(plan)
+    if dry_run:
+        return configuration_completed(promotion, plan, "Dry run: the plan is safe and nothing was changed.")
+    refuse_unless_approved(promotion)
+    with changing_configuration(promotion, plan) as current:
+        apply_configuration_alone(promotion, current)
+    return configuration_completed(promotion, plan, f"The configuration of {target} is as planned from {source}.")

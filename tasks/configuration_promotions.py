@@ -1,0 +1,151 @@
+"""Configuration promoted on its own: begun, planned, changed under the lock, completed or put back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from blocks.doors import Application, open_application, open_doors
+from rules.configuration import ConfigurationPlan
+from rules.errors import InvalidInput, PromotionError, PutBack, PutBackFailed, Refused
+from rules.records import Event, EventKind
+from rules.settling import unsettled
+from rules.vocabulary import Finding, Role, Verdict
+from tasks.announcing import announce
+from tasks.artifacts import publish_findings, publish_table
+from tasks.configuration import carry_out, combined, plan_configuration_change, put_back_configuration
+from tasks.kinds import acting, asking
+from tasks.locks import lock
+from tasks.promotions import Promotion
+from tasks.records import write
+
+
+@asking("begin")
+def begin_configuration(application: str, source: str, target: str) -> Promotion:
+    """Opens the doors of both environments and writes down that it started."""
+    opened = open_application(application)
+    check_direction(opened, source, target)
+    doors = open_doors(opened.catalogue, source), open_doors(opened.catalogue, target)
+    promotion = Promotion(opened, *doors, version=None)
+    write(
+        opened.ledger,
+        EventKind.STARTED,
+        target,
+        f"Promotion of the configuration of {promotion} started.",
+        source=source,
+        catalogue=opened.catalogue.sha256,
+        started_at=datetime.now(UTC).isoformat(),
+    )
+    return promotion
+
+
+def check_direction(application: Application, source: str, target: str) -> None:
+    """Configuration walks the way of releases. Raises InvalidInput for any other direction."""
+    chain = application.catalogue.chain
+    if source not in chain:
+        raise InvalidInput("source", source, f"one of {', '.join(chain)}")
+    later = chain[chain.index(source) + 1 :]
+    if target not in later:
+        raise InvalidInput("target", target, f"an environment after {source}: {', '.join(later) or 'there is none'}")
+
+
+@asking("plan configuration")
+def plan_configuration_alone(promotion: Promotion) -> ConfigurationPlan:
+    """What would be written and what speaks against it, told to the log, the UI and the ledger."""
+    records = promotion.application.ledger.records()
+    plan = plan_configuration_change(promotion.source, promotion.target, promotion.catalogue, records)
+    name, title = plan_name(plan), f"Configuration of {plan.source} for {plan.target}"
+    for finding in plan.findings():
+        get_run_logger().info("%s: %s: %s", finding.gate, finding.verdict, finding.sentence)
+    publish_table("configuration-plan", plan.table(), f"{title}, plan {name}")
+    publish_findings("configuration-findings", plan.findings(), title)
+    said = f"Plan {name}: {len(plan.changes)} parameters to write below {plan.root}."
+    get_run_logger().info(said)
+    write(promotion.application.ledger, EventKind.FINDINGS, plan.target, title, name, findings=plan.findings())
+    write(promotion.application.ledger, EventKind.PLAN, plan.target, said, name, changes=plan.table())
+    return plan
+
+
+def plan_name(plan: ConfigurationPlan) -> str:
+    """Sixteen hexadecimal digits that name this plan in records and messages."""
+    return plan.fingerprint()[:16]
+
+
+def refuse_unless_safe(plan: ConfigurationPlan) -> None:
+    plan.raise_if_unsafe()
+
+
+def refuse_unless_approved(promotion: Promotion) -> None:
+    """An approver's word stands before every change of production, and this runbook asks nobody for it."""
+    if promotion.target.environment.role is Role.PRODUCTION:
+        name = promotion.target.environment.name
+        sentence = f"The configuration of {name} changes with an approved release only; here a dry run is possible."
+        raise Refused(f"Promotion of {promotion}", [Finding("approval", Verdict.FAILED, sentence)])
+
+
+@contextmanager
+def changing_configuration(promotion: Promotion, plan: ConfigurationPlan) -> Iterator[ConfigurationPlan]:
+    """Holds the target's lock, gives the plan as it is now, and puts back when the block fails or is cancelled."""
+    ledger, name = promotion.application.ledger, plan_name(plan)
+    with lock(promotion.application.name, plan.target, promotion.catalogue.lock):
+        write(ledger, EventKind.LOCK_TAKEN, plan.target, f"{plan.target} is ours.", name)
+        try:
+            yield plan_again(promotion, plan)
+        except BaseException as error:  # a cancelled run must not leave half a configuration either
+            told = put_back_all(promotion, name, error)
+            if told is None or not isinstance(error, Exception):
+                raise
+            raise told from error
+        finally:
+            write(ledger, EventKind.LOCK_RELEASED, plan.target, f"{plan.target} is free again.", name)
+
+
+@asking("plan again under the lock")
+def plan_again(promotion: Promotion, plan: ConfigurationPlan) -> ConfigurationPlan:
+    """The plan against what stands there now. Raises Refused when what is wished for has changed, or is unsafe now."""
+    records = promotion.application.ledger.records()
+    now = plan_configuration_change(promotion.source, promotion.target, promotion.catalogue, records)
+    now.raise_if_unsafe()
+    if now.fingerprint() != plan.fingerprint():
+        sentence = f"The configuration of {plan.source} changed since it was planned; run again to plan afresh."
+        raise Refused(
+            f"Promotion of {promotion}",
+            [Finding("plan unchanged", Verdict.FAILED, sentence, plan_name(now), plan_name(plan))],
+        )
+    return now
+
+
+@acting("apply configuration")
+def apply_configuration_alone(promotion: Promotion, plan: ConfigurationPlan) -> None:
+    """Writes the differences and proves by reading that they arrived."""
+    carry_out(promotion, plan, plan_name(plan))
+
+
+def put_back_all(promotion: Promotion, plan_hash: str, cause: BaseException) -> PromotionError | None:
+    """Puts the configuration back to before the first write; the error to raise, None when nothing was begun."""
+    environment = promotion.target.environment.name
+    intents = unsettled(promotion.application.ledger.records(), environment)
+    intent = combined(intents)
+    if intent is None:
+        return None
+    get_run_logger().error("putting the configuration of %s back: %s", environment, cause)
+    said = str(cause) or f"{type(cause).__name__}."
+    try:
+        put_back_configuration(promotion, plan_hash, intents)
+    except PromotionError as trouble:
+        return PutBackFailed(said, [], [str(trouble)])
+    now = f"The parameters below {intent.root} are what they were."
+    return PutBack(said, ["configuration"], now)
+
+
+def configuration_completed(promotion: Promotion, plan: ConfigurationPlan, sentence: str) -> State[Any]:
+    """The good end: recorded, announced, and said in the state's message."""
+    run_id, application = str(flow_run.id), promotion.application
+    application.ledger.append(Event(run_id, plan_name(plan), plan.target, EventKind.COMPLETED, sentence))
+    announce(application, run_id, str(flow_run.flow_name))
+    return Completed(message=sentence)
