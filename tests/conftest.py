@@ -45,20 +45,20 @@ def strict_session() -> boto3.Session:
     return session
 
 
-@pytest.fixture
-def open_client(aws: AwsStandIn, strict_session: boto3.Session) -> OpenClient:
-    """`open_client("ssm", account=STAGING)`: a strict client with the role of that account."""
+@pytest.fixture(scope="session")
+def open_session_client(running_aws: AwsStandIn, strict_session: boto3.Session) -> OpenClient:
+    """As `open_client`, for fixtures that outlive a test and take care of the stand-in's state themselves."""
 
     def open_client(service: str, account: str = STAGING, attempts: int = 1, read_timeout: float = 10) -> Any:
         config = Config(
             retries={"mode": "standard", "max_attempts": attempts}, connect_timeout=5, read_timeout=read_timeout
         )
         role = f"arn:aws:iam::{account}:role/promotion-flows"
-        sts = strict_session.client("sts", endpoint_url=aws.url, config=config)
+        sts = strict_session.client("sts", endpoint_url=running_aws.url, config=config)
         keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
         return strict_session.client(
             service,
-            endpoint_url=aws.url,
+            endpoint_url=running_aws.url,
             config=config,
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
@@ -66,3 +66,9 @@ def open_client(aws: AwsStandIn, strict_session: boto3.Session) -> OpenClient:
         )
 
     return open_client
+
+
+@pytest.fixture
+def open_client(aws: AwsStandIn, open_session_client: OpenClient) -> OpenClient:
+    """`open_client("ssm", account=STAGING)`: a strict client with the role of that account, on an empty stand-in."""
+    return open_session_client

@@ -1,0 +1,213 @@
+"""The door to ECS and the follower of a roll-out, against the stand-in; time moves when a test says so.
+
+One furnished world for all tests here: each brings its own release and leaves nothing in progress.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.catalogue import load_catalogue
+from blocks.containers import BlueGreen, Containers
+from blocks.images import Images
+from deployments.sandbox.accounts import SandboxAccounts
+from deployments.sandbox.aws.host import AwsStandIn
+from deployments.sandbox.clock import ManualClock
+from deployments.sandbox.faults import Fault
+from deployments.sandbox.seed import PushedRelease, Seed
+from rules.catalogue import Catalogue, RolloutPolicy
+from rules.errors import Conflict, InvalidInput, Outage, RolloutFailed
+from rules.rollouts import Move, Step, next_step_back
+from rules.vocabulary import Service
+from tasks.rollouts import Follower, Order
+
+REPOSITORY_ROOT = Path(__file__).parent.parent.parent
+POLICY = RolloutPolicy(bake_minutes=2, start_minutes=15, max_failed_tasks=3, total_minutes=60, poll_seconds=1)
+EVENTS, GATEWAY = "event-management", "gateway"
+
+
+@dataclass
+class Staging:
+    """Staging as the door sees it, and a hand on its clock."""
+
+    aws: AwsStandIn
+    clock: ManualClock
+    catalogue: Catalogue
+    seed: Seed
+    containers: Containers
+    images: Images
+    now: float = 0.0
+
+    def service(self, id_: str) -> Service:
+        return self.catalogue.services[id_]
+
+    def pause(self, seconds: float) -> None:
+        for _ in range(5):
+            self.clock.advance(seconds / 5)
+            self.aws.tick()
+        self.now += seconds
+
+    def order(self, id_: str, release: PushedRelease) -> Order:
+        service = self.service(id_)
+        state = self.containers.states([service], "staging")[id_]
+        registry = self.catalogue.environments[self.catalogue.registry]
+        image = (
+            f"{registry.account}.dkr.ecr.{registry.region}.amazonaws.com/{service.repository}@{release.digests[id_]}"
+        )
+        definition = self.containers.register(state.task_definition, service.container, image)
+        return Order(id_, state.name, service.container, definition, release.digests[id_])
+
+    def follow(self, order: Order, **more: Any) -> list[Step]:
+        steps: list[Step] = []
+        follower = Follower(self.containers, POLICY, steps.append, lambda: self.now, self.pause)
+        follower.follow(order, BlueGreen(bake_minutes=2), **more)
+        return steps
+
+
+@pytest.fixture(scope="module")
+def world(running_aws: AwsStandIn, world_clock: ManualClock, open_session_client: Callable[..., Any]) -> Staging:
+    running_aws.reset()
+    catalogue = load_catalogue(REPOSITORY_ROOT / "deployments/catalogue.toml")
+    seed = Seed(catalogue, SandboxAccounts(running_aws.url), running_aws.simulator.place)
+    seed.environments()
+    seed.put("staging", seed.push("good"), age_minutes=600)
+    containers = Containers(open_session_client("ecs"), "batbern-staging")
+    images = Images(open_session_client("ecr", account="111111111111"), "111111111111")
+    return Staging(running_aws, world_clock, catalogue, seed, containers, images)
+
+
+@pytest.fixture
+def staging(world: Staging) -> Iterator[Staging]:
+    world.aws.faults.clear()
+    world.aws.forget_calls()
+    yield world
+    world.aws.faults.clear()
+
+
+def test_what_runs_is_read_by_digest(staging: Staging) -> None:
+    release = staging.seed.push("good")
+    staging.seed.put("staging", release, age_minutes=180)
+    staging.pause(2)
+    states = staging.containers.states(staging.catalogue.services.values(), "staging")
+    assert {id_: set(state.digests) for id_, state in states.items()} == {
+        id_: {digest} for id_, digest in release.digests.items()
+    }
+    assert all(state.steady and not state.crashed_tasks for state in states.values())
+
+
+def test_a_service_that_is_not_there_is_not_in_the_answer(staging: Staging) -> None:
+    ghost = replace(staging.service(EVENTS), id="ghost", ecs_service="BATbern-{environment}-Ghost")
+    assert staging.containers.states([ghost], "staging") == {}
+
+
+def test_a_prefix_that_fits_two_services_is_an_error_that_names_them(staging: Staging) -> None:
+    both = replace(staging.service(EVENTS), ecs_service="BATbern-{environment}-")
+    with pytest.raises(InvalidInput, match="exactly one service"):
+        staging.containers.states([both], "staging")
+
+
+def test_the_registry_knows_an_image_by_digest_with_its_tags(staging: Staging) -> None:
+    release = staging.seed.push("good")
+    found = staging.images.find("batbern/gateway", release.digests[GATEWAY])
+    assert found is not None
+    assert found.tags == (release.tag,)
+    assert staging.images.find("batbern/gateway", "sha256:" + "0" * 64) is None
+
+
+def test_registering_changes_the_image_and_nothing_else_and_is_repeatable(staging: Staging) -> None:
+    release = staging.seed.push("good")
+    one = staging.order(EVENTS, release)
+    assert staging.order(EVENTS, release).task_definition == one.task_definition
+    old = staging.containers.states([staging.service(EVENTS)], "staging")[EVENTS].task_definition
+    assert staging.containers.image_of(one.task_definition, "app").endswith(release.digests[EVENTS])
+    before, after = staging.containers._task_definition(old), staging.containers._task_definition(one.task_definition)
+    assert before["containerDefinitions"][0].get("environment") == after["containerDefinitions"][0].get("environment")
+    assert before.get("executionRoleArn") == after.get("executionRoleArn")
+
+
+def test_a_container_that_the_task_definition_lacks_is_named(staging: Staging) -> None:
+    state = staging.containers.states([staging.service(EVENTS)], "staging")[EVENTS]
+    with pytest.raises(InvalidInput, match="sidecar"):
+        staging.containers.register(state.task_definition, "sidecar", "x@sha256:1")
+
+
+@pytest.mark.parametrize("service", [EVENTS, GATEWAY])
+def test_a_good_release_arrives_and_the_old_version_stays_through_the_bake(staging: Staging, service: str) -> None:
+    order = staging.order(service, staging.seed.push("good"))
+    steps = staging.follow(order)
+    assert steps[0].move is Move.START
+    assert steps[-1].move is Move.DONE
+    assert any("BAKE_TIME" in step.why and step.weight == 100 for step in steps)
+    assert staging.containers.serving(order.name, "app") == {order.digest}
+
+
+def test_a_release_that_has_arrived_is_left_alone(staging: Staging) -> None:
+    order = staging.order(EVENTS, staging.seed.push("good"))
+    staging.follow(order)
+    staging.aws.forget_calls()
+    assert [step.move for step in staging.follow(order)] == [Move.DONE]
+    assert "UpdateService" not in {call.operation for call in staging.aws.calls}
+
+
+def test_a_revision_that_dies_at_start_is_stopped_and_the_old_one_serves_all_along(staging: Staging) -> None:
+    before = staging.containers.states([staging.service(EVENTS)], "staging")[EVENTS].digests
+    order = staging.order(EVENTS, staging.seed.push("crash"))
+    with pytest.raises(RolloutFailed, match="ROLLBACK_SUCCESSFUL"):
+        staging.follow(order)
+    assert staging.containers.serving(order.name, "app") == before
+
+
+def test_a_roll_out_that_a_dead_run_left_is_adopted_not_started_again(staging: Staging) -> None:
+    order = staging.order(EVENTS, staging.seed.push("good"))
+    staging.containers.start(order.name, order.task_definition, BlueGreen(2))
+    staging.aws.forget_calls()
+    assert staging.follow(order)[-1].move is Move.DONE
+    assert "UpdateService" not in {call.operation for call in staging.aws.calls}
+
+
+def test_somebody_elses_roll_out_is_neither_stopped_nor_joined(staging: Staging) -> None:
+    ours, theirs = staging.order(EVENTS, staging.seed.push("good")), staging.order(EVENTS, staging.seed.push("good"))
+    staging.containers.start(theirs.name, theirs.task_definition, BlueGreen(2))
+    with pytest.raises(RolloutFailed, match="another deployment"):
+        staging.follow(ours)
+    with pytest.raises(Conflict):
+        staging.containers.start(ours.name, ours.task_definition, BlueGreen(2))
+    assert staging.follow(theirs)[-1].move is Move.DONE
+
+
+def test_on_the_way_back_a_roll_out_in_progress_is_stopped_and_the_old_one_serves(staging: Staging) -> None:
+    service = staging.service(GATEWAY)
+    old = staging.containers.states([service], "staging")[GATEWAY]
+    forward = staging.order(GATEWAY, staging.seed.push("good"))
+    staging.containers.start(forward.name, forward.task_definition, BlueGreen(2))
+    staging.pause(3)
+    back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)))
+    steps = staging.follow(back, judge=next_step_back)
+    assert steps[0].move is Move.STOP
+    assert staging.containers.serving(old.name, "app") == old.digests
+
+
+def test_on_the_way_back_a_finished_roll_out_is_deployed_backwards(staging: Staging) -> None:
+    old = staging.containers.states([staging.service(EVENTS)], "staging")[EVENTS]
+    forward = staging.order(EVENTS, staging.seed.push("good"))
+    staging.follow(forward)
+    back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)))
+    assert [step.move for step in staging.follow(back, judge=next_step_back)][-1] is Move.DONE
+    assert staging.containers.serving(old.name, "app") == old.digests
+
+
+def test_a_short_outage_of_the_api_does_not_end_a_roll_out(staging: Staging) -> None:
+    order = staging.order(EVENTS, staging.seed.push("good"))
+    staging.aws.faults.add(Fault(target="aws", operation="ListServiceDeployments", kind="throttle", times=3))
+    assert staging.follow(order)[-1].move is Move.DONE
+
+
+def test_a_long_outage_is_raised(staging: Staging) -> None:
+    order = staging.order(EVENTS, staging.seed.push("good"))
+    staging.aws.faults.add(Fault(target="aws", operation="ListServiceDeployments", kind="throttle"))
+    follower = Follower(staging.containers, POLICY, lambda _: None, lambda: staging.now, lambda _: staging.pause(60))
+    with pytest.raises(Outage, match="Amazon ECS"):
+        follower.follow(order, BlueGreen(2))
