@@ -66,3 +66,8 @@ class ControlRoom:
 
     def approve_flag_change(self, request_id: str) -> None:
         self._http.post("/api/flags/approve", json={"id": request_id}).raise_for_status()
+
+    def require_flag_approvals(self, environment: str, *, required: bool) -> None:
+        """Whether a change of an environment's feature flags needs somebody's approval."""
+        order = {"environment": environment, "required": required}
+        self._http.post("/api/flags/approvals", json=order).raise_for_status()

@@ -186,6 +186,7 @@ class Supervisor:
         """With the stand-in's address in the environment, no AWS client of a run can reach a real account."""
         return self._prefect_variables() | {
             "PREFECT_API_URL": self.settings.prefect_api_url,
+            "PREFECT_UI_URL": self.settings.prefect_url,
             "AWS_ENDPOINT_URL": self.world.get("aws_url", f"http://{LOOPBACK}:9"),
             "AWS_DEFAULT_REGION": "eu-central-1",
         }
