@@ -1,0 +1,38 @@
+"""What the block documents of a sandbox hold: where its world listens, and made-up secrets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deployments.sandbox.vendors.state import Credentials
+from rules.catalogue import Catalogue
+
+MADE_UP = "sandbox"
+CHANNEL = "releases"
+
+
+def block_values(settings: Mapping[str, Any], catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """Fields by document, from the supervisor's settings file once the world has said where it listens."""
+    world, name, secrets = settings["world"], catalogue.application, Credentials()
+    vendors = world["vendors_url"].rstrip("/")
+    values: dict[str, dict[str, Any]] = {
+        f"local-ledger/{name}": {"directory": f"{settings['state']}/ledger"},
+        f"feature-flags/{name}": {"url": f"{vendors}/launchdarkly", "token": secrets.flag_token},
+        f"chat/{name}": {"url": f"{vendors}/slack/api", "token": secrets.chat_token, "channel": CHANNEL},
+        f"pager/{name}": {"url": f"{vendors}/pagerduty", "routing_key": secrets.pager_key},
+    }
+    for environment, edge in world["edges"].items():
+        values[f"probes/{name}-{environment}"] = {"api_url": edge}
+    for environment in catalogue.environments.values():
+        values[f"promotion-account/{name}-{environment.name}"] = {
+            "credentials": _credentials(world["aws_url"], environment.region)
+        }
+    return values
+
+
+def _credentials(aws_url: str, region: str) -> dict[str, Any]:
+    return {
+        "aws_access_key_id": MADE_UP,
+        "aws_secret_access_key": MADE_UP,
+        "region_name": region,
+        "aws_client_parameters": {"endpoint_url": aws_url},
+    }
