@@ -11,12 +11,12 @@ Json = dict[str, Any]
 TEXT: Json = {"type": "string", "minLength": 1}
 
 
-def closed(required: list[str], **properties: Json) -> Json:
+def closed(required: list[str], /, **properties: Json) -> Json:
     """An object that has these keys and no others."""
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
-def opened(required: list[str], **properties: Json) -> Json:
+def opened(required: list[str], /, **properties: Json) -> Json:
     """An object that has these keys and may have others."""
     return {"type": "object", "required": required, "properties": properties}
 

@@ -1,0 +1,54 @@
+// Slack's way of writing, as elements.
+
+import { h, link } from "./dom.js";
+
+const EMOJI = {
+  white_check_mark: "✅", heavy_check_mark: "✔️", x: "❌", warning: "⚠️", rotating_light: "🚨", rocket: "🚀",
+  hourglass_flowing_sand: "⏳", hourglass: "⌛", no_entry: "⛔", no_entry_sign: "🚫", rewind: "⏪", tada: "🎉",
+  leftwards_arrow_with_hook: "↩️", fire: "🔥", lock: "🔒", bell: "🔔", large_green_circle: "🟢", red_circle: "🔴",
+  large_yellow_circle: "🟡", octagonal_sign: "🛑", stopwatch: "⏱️", eyes: "👀", package: "📦", gear: "⚙️",
+};
+const MARK = /```([\s\S]+?)```|`([^`\n]+)`|<([^>|\n]+)(?:\|([^>\n]*))?>|(?<![\w*])\*([^*\n]+)\*(?!\w)|(?<!\w)_([^_\n]+)_(?!\w)|(?<!\w)~([^~\n]+)~(?!\w)|:([a-z0-9_+-]+):/g;
+
+const plain = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+
+/** Marked-up text as nodes. */
+export function marked(text) {
+  const nodes = [];
+  let last = 0;
+  for (const found of String(text).matchAll(MARK)) {
+    nodes.push(plain(text.slice(last, found.index)), mark(found));
+    last = found.index + found[0].length;
+  }
+  nodes.push(plain(String(text).slice(last)));
+  return nodes;
+}
+
+function mark([whole, pre, code, address, label, bold, italic, gone, emoji]) {
+  if (pre) return h("pre", {}, plain(pre.replace(/^\n|\n$/g, "")));
+  if (code) return h("code", {}, plain(code));
+  if (address) return /^[!@#]/.test(address) ? h("b", {}, label || address) : link(plain(address), plain(label || address));
+  if (bold) return h("b", {}, marked(bold));
+  if (italic) return h("i", {}, marked(italic));
+  if (gone) return h("s", {}, marked(gone));
+  return EMOJI[emoji] || whole;
+}
+
+const written = (text) => (text ? (text.type === "plain_text" ? text.text : marked(text.text)) : "");
+
+/** One block of a message. */
+export function block(item) {
+  const kind = item && item.type;
+  if (kind === "header") return h("div", { class: "b-header" }, written(item.text));
+  if (kind === "divider") return h("hr", {});
+  if (kind === "context") return h("div", { class: "b-context" }, (item.elements || []).map((part) => h("span", {}, written(part))));
+  if (kind === "actions") {
+    return h("div", { class: "b-actions" }, (item.elements || []).map((part) => link(part.url, written(part.text), { class: "button small" })));
+  }
+  if (kind === "section") {
+    return h("div", { class: "b-section" },
+      item.text && h("div", {}, written(item.text)),
+      item.fields && h("div", { class: "b-fields" }, item.fields.map((field) => h("div", {}, written(field)))));
+  }
+  return null;
+}

@@ -1,0 +1,50 @@
+// The orders: releases into an environment, and things that break.
+
+import { h } from "./dom.js";
+
+export const RELEASES = [
+  ["good", "Good", "healthy in every way"],
+  ["bad", "Bad", "one answer in five is an error, once it is promoted"],
+  ["slow", "Slow", "answers after seconds, once it is promoted"],
+  ["crash", "Crash", "ends right after its start, once it is promoted"],
+  ["leak", "Leak", "needs more memory with every request"],
+  ["unhealthy", "Unhealthy", "works, but its health check says no"],
+];
+export const AGES = [["180", "3 hours ago"], ["30", "30 minutes ago"], ["0", "now"]];
+export const FAULTS = [
+  ["Throttle AWS", { target: "aws", kind: "throttle" }],
+  ["AWS errors", { target: "aws", kind: "error", times: 5 }],
+  ["LaunchDarkly down", { target: "launchdarkly", kind: "error" }],
+  ["LaunchDarkly slow", { target: "launchdarkly", kind: "slow", seconds: 4 }],
+  ["Jira down", { target: "jira", kind: "error" }],
+  ["Slack down", { target: "slack", kind: "error" }],
+  ["Slack hangs", { target: "slack", kind: "timeout", seconds: 20 }],
+  ["PagerDuty garbage", { target: "pagerduty", kind: "garbage" }],
+];
+
+export function desk(state, choice) {
+  return [
+    h("div", { class: "orders" },
+      h("span", { class: "label" }, "Release into"),
+      choices("into", state.environments.map((e) => [e.name, e.name]), choice.into),
+      h("span", { class: "label" }, "deployed"),
+      choices("age", AGES, choice.age),
+      h("span", { class: "buttons" }, RELEASES.map(([behaviour, name, about]) => h("button", {
+        class: `button ${behaviour === "good" ? "good" : behaviour === "slow" || behaviour === "leak" ? "warning" : "bad"}`,
+        "data-act": "release", "data-behaviour": behaviour, title: about,
+      }, name)))),
+    h("div", { class: "orders" },
+      h("span", { class: "label" }, "Break"),
+      h("span", { class: "buttons" }, FAULTS.map(([name], place) => h("button", { class: "button", "data-act": "fault", "data-place": place }, name))),
+      state.faults.map((fault, place) => h("span", { class: "pill bad", key: `fault ${place}` }, described(fault))),
+      state.faults.length ? h("button", { class: "button good", "data-act": "repair" }, "Repair all") : null),
+  ];
+}
+
+const described = (fault) => [fault.target, fault.kind, fault.operation !== "*" && fault.operation, fault.times && `${fault.times}×`].filter(Boolean).join(" · ");
+
+function choices(name, list, chosen) {
+  return h("span", { class: "choices", role: "group" }, list.map(([value, text]) => h("button", {
+    "data-act": "choose", "data-name": name, "data-value": value, "aria-pressed": value === chosen ? "true" : "false",
+  }, text)));
+}
