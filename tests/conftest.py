@@ -51,7 +51,7 @@ def open_session_client(running_aws: AwsStandIn, strict_session: boto3.Session) 
 
     def open_client(service: str, account: str = STAGING, attempts: int = 1, read_timeout: float = 10) -> Any:
         config = Config(
-            retries={"mode": "standard", "max_attempts": attempts}, connect_timeout=5, read_timeout=read_timeout
+            retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=5, read_timeout=read_timeout
         )
         role = f"arn:aws:iam::{account}:role/promotion-flows"
         sts = strict_session.client("sts", endpoint_url=running_aws.url, config=config)

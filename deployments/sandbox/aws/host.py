@@ -73,9 +73,7 @@ class AwsStandIn:
     def start(self) -> None:
         from werkzeug.serving import make_server
 
-        patches.install(self.clock)
-        if self.simulator is not None:
-            self.simulator.install()
+        self._install()
         self._server = make_server("127.0.0.1", self._port, self._gate, True, request_handler=_quiet_handler())
         self._port = self._server.server_port
         self._gate.closing.clear()
@@ -100,7 +98,7 @@ class AwsStandIn:
                 self.simulator.tick()
 
     def reset(self) -> None:
-        """Forget everything: resources of every account, faults, calls."""
+        """Forget everything: resources of every account, faults, calls. The layer over moto is this stand-in's now."""
         from moto.moto_api._internal.models import moto_api_backend
 
         with self.lock:
@@ -109,6 +107,7 @@ class AwsStandIn:
             moto_api_backend.reset()
             self.faults.clear()
             self.forget_calls()
+            self._install()
 
     def __enter__(self) -> Self:
         self.start()
@@ -118,6 +117,11 @@ class AwsStandIn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _install(self) -> None:
+        patches.install(self.clock)
+        if self.simulator is not None:
+            self.simulator.install()
 
     def _run(self, work: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=work, name=name, daemon=True)
@@ -140,6 +144,14 @@ def _quiet_handler() -> type:
     class Quiet(MotoRequestHandler):
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ARG002 - werkzeug's signature
             log.debug(message, *args)
+
+        def connection_dropped(self, error: BaseException, environ: Any = None) -> None:  # noqa: ARG002 - werkzeug's
+            self.close_connection = True
+
+        def finish(self) -> None:
+            """Close without the FIN that the server would send first: a lingering time of zero then resets."""
+            super().finish()
+            self.connection.close()
 
     return Quiet
 

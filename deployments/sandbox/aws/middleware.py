@@ -119,10 +119,9 @@ def _error_code(response: Response) -> str:
 
 
 def _reset_on_close(environ: WSGIEnvironment) -> None:
-    """With a linger time of zero the kernel sends RST instead of FIN."""
+    """With a linger time of zero the kernel answers the close with RST instead of FIN."""
     connection: socket.socket = environ["werkzeug.socket"]
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
 
 
 def _caller(access_key: str) -> tuple[str, str]:

@@ -109,7 +109,7 @@ def _judge(alarm: Any, newest_first: list[float]) -> tuple[str, str]:
     bad = [value for value in values if breaches(value, alarm.threshold)]
     lacking = alarm.evaluation_periods - len(values)
     treatment = alarm.treat_missing_data or "missing"
-    if treatment == "ignore" and not values:
+    if lacking and len(bad) < needed and (treatment == "ignore" or (treatment == "missing" and values == bad != [])):
         return alarm.state_value, alarm.state_reason
     if treatment == "missing" and not values:
         return "INSUFFICIENT_DATA", f"Insufficient Data: {lacking} datapoints were unknown."

@@ -54,7 +54,7 @@ def _value(node: ast.expr, series: Mapping[str, Points], times: set[float]) -> V
             return _combine(OPERATORS[type(op)], _value(left, series, times), _value(right, series, times))
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in OPERATORS:
             return _combine(OPERATORS[type(op)], _value(left, series, times), _value(right, series, times))
-        case ast.Call(func=ast.Name(id=name), args=arguments):
+        case ast.Call(func=ast.Name(id="FILL" | "IF" as name), args=arguments):
             return _call(name, [_value(argument, series, times) for argument in arguments], times)
     raise UnknownFormulaError(f"{ast.unparse(node)} is beyond the stand-in's metric math")
 
