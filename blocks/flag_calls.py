@@ -29,13 +29,14 @@ class FlagCalls:
 
     def everything(self) -> EnvironmentFlags:
         """Live flags, segments and the rule on approvals."""
+        approval = read_approval_rule(self._settings())  # first: it says whether there is such an environment
         flags = [flag for flag in self._flags() if not flag.get("archived")]
         variations = variations_of(flags)
         return EnvironmentFlags(
             self.environment,
             {str(flag["key"]): read_flag(flag, self.environment, variations) for flag in flags},
             frozenset(self._segments()),
-            read_approval_rule(self._settings()),
+            approval,
         )
 
     def flag(self, key: str) -> Flag:
