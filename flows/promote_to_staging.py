@@ -1,6 +1,6 @@
 """dev → staging: automatic, gated, put back by itself when it goes wrong."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -11,7 +11,7 @@ from rules.vocabulary import Role
 from tasks.announcing import announce_cancellation
 from tasks.changing import changing
 from tasks.configuration import apply_configuration
-from tasks.endings import completed, ending
+from tasks.endings import completed, ending, rehearsed
 from tasks.gates import check_arrived, check_source, check_validation, refuse_unless_met
 from tasks.migrations import migrate_databases
 from tasks.promotions import begin, pin_release, plan_promotion, publish_plan
@@ -31,7 +31,7 @@ def promote_to_staging(
         str | None, Field(description="Git SHA to promote. Empty: whatever runs in the source environment.")
     ] = None,
     dry_run: Annotated[bool, Field(description="Check every gate and show the plan, and change nothing.")] = False,
-) -> State | None:
+) -> State[Any] | None:
     """Promotes the release that runs in the integration environment to staging.
 
     Gates first, all of them at once. Then, under the environment's lock: configuration, flags, migrations, and a
@@ -44,9 +44,9 @@ def promote_to_staging(
     publish_plan(promotion, planned)
     plan = refuse_unless_met(promotion, planned, findings + obstacles)
     if dry_run:
-        return completed(promotion, plan, f"Dry run: {plan.release.version} could be promoted. Nothing was changed.")
+        return rehearsed(promotion, plan)
     wait_for_flag_approvals(promotion, plan)
-    with changing(promotion, plan):
+    with changing(promotion, plan) as plan:
         apply_configuration(promotion, plan)
         apply_flags(promotion, plan)
         migrate_databases(plan)

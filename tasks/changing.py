@@ -14,14 +14,13 @@ from tasks.records import write
 
 
 @contextmanager
-def changing(promotion: Promotion, plan: Plan) -> Iterator[None]:
-    """Holds the target's lock, checks again, and puts everything back when the block fails or is cancelled."""
+def changing(promotion: Promotion, plan: Plan) -> Iterator[Plan]:
+    """Holds the target's lock and gives the plan as it is now; puts everything back when the block fails."""
     environment, ledger = promotion.target.environment.name, promotion.application.ledger
     with lock(promotion.application.name, environment, promotion.catalogue.lock):
         write(ledger, EventKind.LOCK_TAKEN, environment, f"{environment} is ours.", plan.hash)
-        recheck(promotion, plan)
         try:
-            yield
+            yield recheck(promotion, plan)
         except BaseException as error:  # a cancelled run must not leave half a release either
             told = put_back(promotion, plan, error)
             if told is None or not isinstance(error, Exception):
@@ -32,12 +31,13 @@ def changing(promotion: Promotion, plan: Plan) -> Iterator[None]:
 
 
 @asking("check again under the lock")
-def recheck(promotion: Promotion, plan: Plan) -> None:
-    """The plan was made before the lock: it must still be the same plan and safe, and nobody else may be deploying."""
+def recheck(promotion: Promotion, plan: Plan) -> Plan:
+    """The same plan against what stands there now. Raises Refused when it changed, is unsafe, or others deploy."""
     now, findings = plan_promotion.fn(promotion, plan.release)
     findings = (*findings, same_plan(plan, now))
-    if unmet(findings):
+    if now is None or unmet(findings):
         raise refuse(promotion, findings)
+    return now
 
 
 def same_plan(before: Plan, now: Plan | None) -> Finding:

@@ -51,6 +51,14 @@ def ending(runbook: Callable[P, State[Any] | None]) -> Callable[P, State[Any] | 
     return told
 
 
+def rehearsed(promotion: Promotion, plan: Plan) -> State[Any]:
+    """The end of a dry run: recorded, and announced to nobody, because nothing happened."""
+    sentence = f"Dry run: every gate is met and {plan.release.version} could be promoted. Nothing was changed."
+    event = Event(str(flow_run.id), plan.hash, plan.target, EventKind.COMPLETED, sentence, {"dry_run": True})
+    promotion.application.ledger.append(event)
+    return Completed(message=sentence)
+
+
 def completed(promotion: Promotion, plan: Plan, sentence: str) -> State[Any]:
     """The good end: recorded, announced, and said in the state's message."""
     serving = {one.service: plan.release.version for one in plan.services}

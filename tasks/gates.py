@@ -53,13 +53,10 @@ def check_smoke(promotion: Promotion, doors: Doors) -> tuple[Finding, ...]:
 def check_source(promotion: Promotion) -> tuple[Finding, ...]:
     """The source is stable, healthy, and does what users need of it."""
     source = promotion.source
-    futures = (
-        check_stable.submit(promotion),
-        check_health.submit(promotion, source),
-        check_smoke.submit(promotion, source),
-    )
-    stable, health, smoke = (future.result() for future in futures)
-    return (*stable, health, *smoke)
+    stable = check_stable.submit(promotion)
+    health = check_health.submit(promotion, source)
+    smoke = check_smoke.submit(promotion, source)
+    return (*stable.result(), health.result(), *smoke.result())
 
 
 def check_validation() -> tuple[Finding, ...]:

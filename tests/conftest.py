@@ -72,3 +72,12 @@ def open_session_client(running_aws: AwsStandIn, strict_session: boto3.Session) 
 def open_client(aws: AwsStandIn, open_session_client: OpenClient) -> OpenClient:
     """`open_client("ssm", account=STAGING)`: a strict client with the role of that account, on an empty stand-in."""
     return open_session_client
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """One Prefect server for all tests; it takes some ten seconds to start."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
