@@ -27,11 +27,15 @@ from tasks.records import write
 
 if TYPE_CHECKING:
     from blocks.doors import Doors
+    from blocks.ledger import Ledger
     from rules.catalogue import Catalogue
     from rules.plans import Plan
     from tasks.promotions import Promotion
 
 Sources = Callable[[str], Parameters]
+"""Opens the parameters of an environment by its name."""
+Report = Callable[..., None]
+"""Takes a log line with its arguments."""
 
 READINGS, BETWEEN_READINGS_SECONDS = 4, 1.0
 """AWS answers reads of many parameters on a best-effort basis, so a write may show a moment later."""
@@ -56,18 +60,8 @@ def plan_configuration_change(
 @acting("apply configuration")
 def apply_configuration(promotion: Promotion, plan: Plan) -> None:
     """Writes the plan's differences and proves by reading that they arrived."""
-    carry_out(promotion, plan.configuration, plan.hash)
-
-
-def carry_out(promotion: Promotion, plan: ConfigurationPlan, plan_hash: str) -> None:
-    """Intent into the ledger, parameters into the target, proof, end into the ledger."""
-    ledger, target, changes = promotion.application.ledger, promotion.target, plan.changes
-    about = f"About to write {len(changes)} parameters below {plan.root}."
-    write(ledger, EventKind.CONFIGURATION_INTENT, plan.target, about, plan_hash, **plan.intent().to_details())
-    versions = write_changes(target.parameters, changes, get_run_logger().info)
-    prove(target.parameters, changes)
-    done = f"{len(versions)} parameters written below {plan.root}, read back and found right."
-    write(ledger, EventKind.CONFIGURATION_APPLIED, plan.target, done, plan_hash, versions=versions)
+    ledger, parameters = promotion.application.ledger, promotion.target.parameters
+    carry_out(ledger, parameters, plan.configuration, plan.hash, get_run_logger().info)
 
 
 @acting("put configuration back")
@@ -76,11 +70,33 @@ def put_back_configuration(promotion: Promotion, plan_hash: str, intents: Sequen
 
     Raises ApplyFailed naming each parameter that could not be put back; all others then are.
     """
-    ledger, target = promotion.application.ledger, promotion.target
-    intent = combined(intents)
-    if intent is None:
-        return
-    versions, stuck = undo(target.parameters, _sources(promotion), intent, get_run_logger().info)
+    ledger, parameters = promotion.application.ledger, promotion.target.parameters
+    if intent := combined(intents):
+        go_back(ledger, parameters, _sources(promotion), intent, plan_hash=plan_hash, report=get_run_logger().info)
+
+
+def carry_out(ledger: Ledger, parameters: Parameters, plan: ConfigurationPlan, plan_hash: str, report: Report) -> None:
+    """Intent into the ledger, parameters into the target, proof, end into the ledger."""
+    about = f"About to write {len(plan.changes)} parameters below {plan.root}."
+    write(ledger, EventKind.CONFIGURATION_INTENT, plan.target, about, plan_hash, **plan.intent().to_details())
+    versions = write_changes(parameters, plan.changes, report)
+    prove(parameters, plan.changes)
+    done = f"{len(versions)} parameters written below {plan.root}, read back and found right."
+    report(done)
+    write(ledger, EventKind.CONFIGURATION_APPLIED, plan.target, done, plan_hash, versions=versions)
+
+
+def go_back(
+    ledger: Ledger,
+    parameters: Parameters,
+    sources: Sources,
+    intent: ConfigurationIntent,
+    *,
+    plan_hash: str,
+    report: Report,
+) -> None:
+    """Undo the intent and record that. Raises ApplyFailed naming what is stuck."""
+    versions, stuck = undo(parameters, sources, intent, report)
     if stuck:
         raise ApplyFailed("; ".join(stuck))
     done = f"{len(versions)} parameters below {intent.root} are again what they were."
@@ -97,9 +113,7 @@ def combined(intents: Iterable[Event]) -> ConfigurationIntent | None:
     return merged
 
 
-def write_changes(
-    parameters: Parameters, changes: Sequence[ConfigurationChange], report: Callable[..., None]
-) -> dict[str, int]:
+def write_changes(parameters: Parameters, changes: Sequence[ConfigurationChange], report: Report) -> dict[str, int]:
     """Writes one change after the other; returns the version of each key that now stands."""
     versions = {}
     for number, change in enumerate(changes, start=1):
@@ -122,7 +136,7 @@ def prove(
 
 
 def undo(
-    parameters: Parameters, sources: Sources, intent: ConfigurationIntent, report: Callable[..., None]
+    parameters: Parameters, sources: Sources, intent: ConfigurationIntent, report: Report
 ) -> tuple[dict[str, int | None], list[str]]:
     """Puts every key back that can be, the last one first. `sources` opens an environment copied from, by name.
 

@@ -123,7 +123,8 @@ def plan_again(promotion: Promotion, plan: ConfigurationPlan) -> ConfigurationPl
 @acting("apply configuration")
 def apply_configuration_alone(promotion: Promotion, plan: ConfigurationPlan) -> None:
     """Writes the differences and proves by reading that they arrived."""
-    carry_out(promotion, plan, plan_name(plan))
+    ledger, parameters = promotion.application.ledger, promotion.target.parameters
+    carry_out(ledger, parameters, plan, plan_name(plan), get_run_logger().info)
 
 
 def put_back_all(promotion: Promotion, plan_hash: str, cause: BaseException) -> PromotionError | None:

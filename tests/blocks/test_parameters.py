@@ -26,7 +26,7 @@ OpenClient = Callable[..., Any]
 
 @pytest.fixture
 def ssm(open_client: OpenClient) -> "SSMClient":
-    client: SSMClient = open_client("ssm", attempts=0)
+    client: SSMClient = open_client("ssm")
     return client
 
 
