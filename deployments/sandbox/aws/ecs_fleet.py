@@ -10,6 +10,7 @@ from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
 from deployments.sandbox.aws.ecs_lifecycle import Lifecycle
 from deployments.sandbox.aws.ecs_requests import refuse
 from deployments.sandbox.aws.ecs_state import Deployment, Document, ServiceState
+from deployments.sandbox.aws.ecs_task_answers import last_status
 from deployments.sandbox.clock import Clock
 
 
@@ -72,6 +73,23 @@ class Fleet:
                 if deployment.arn == arn:
                     return service, deployment
         raise refuse(f"Service deployment {arn} was not found.", "ServiceDeploymentNotFoundException")
+
+    def count_tasks(self) -> None:
+        """Let moto's clusters say how many services and tasks they have."""
+        clusters: dict[tuple[str, str, str], list[ServiceState]] = {}
+        for key, service in self.services.items():
+            clusters.setdefault(key[:3], []).append(service)
+        for (account, region, name), services in clusters.items():
+            cluster: Any = ecs_backends[account][region].clusters.get(name)
+            if cluster is not None:
+                _count(cluster, services)
+
+
+def _count(cluster: Any, services: list[ServiceState]) -> None:
+    statuses = [last_status(task) for service in services for task in service.tasks.values()]
+    cluster.active_services_count = sum(service.status == "ACTIVE" for service in services)
+    cluster.running_tasks_count = statuses.count("RUNNING")
+    cluster.pending_tasks_count = statuses.count("PENDING")
 
 
 def page(caller: Caller, items: list[Any], most: int, default: int) -> tuple[list[Any], str | None]:

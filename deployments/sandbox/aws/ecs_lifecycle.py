@@ -11,6 +11,7 @@ from deployments.sandbox.aws.ecs_stages import FINAL, DeploymentPlan, Observed, 
 from deployments.sandbox.aws.ecs_state import Deployment, Document, Failures, Revision, ServiceState
 from deployments.sandbox.aws.ecs_tasks import Tasks
 from deployments.sandbox.aws.ecs_traffic import group_for, rule_fault, shift
+from deployments.sandbox.aws.runtime import TaskPhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,17 @@ class Lifecycle:
 
     def _clear_others(self, service: ServiceState, now: datetime) -> None:
         """Tasks of revisions that nobody wants any more leave once the steady revision can do without them."""
-        if service.steady is not None and service.healthy(service.steady) < service.desired:
+        if service.steady is not None and _up(service, service.steady) < service.desired:
             return
         current = service.current
         kept = {r.arn for r in (service.steady, current and current.source, current and current.target) if r}
         for arn in {task.revision for task in service.tasks.values() if task.active} - kept:
             self.tasks.reconcile(service, service.revisions[arn], 0, now)
+
+
+def _up(service: ServiceState, revision: Revision) -> int:
+    """Tasks that have started, in good health or bad: a revision put in place ill is what the environment runs."""
+    return sum(t.active and t.condition.phase is not TaskPhase.STARTING for t in service.of(revision))
 
 
 def observe(service: ServiceState, deployment: Deployment, now: datetime) -> Observed:
@@ -148,8 +154,15 @@ def _finish(service: ServiceState, deployment: Deployment, now: datetime) -> Non
         service.say(now, f"(deployment {deployment.target.deployment_id}) deployment completed.")
     else:
         service.say(now, f"(deployment {deployment.target.deployment_id}) deployment failed: {progress.reason}")
+        _restore_settings(service)
     service.said_steady = False
     service.current, service.waiting = service.waiting, None
+
+
+def _restore_settings(service: ServiceState) -> None:
+    """After a rollback the service is again what it was, unless a newer request already waits its turn."""
+    if service.steady is not None and service.waiting is None:
+        service.settings |= {"taskDefinition": service.steady.task_definition, **service.steady.settings}
 
 
 def _close(deployment: Deployment, status: Status, reason: str, now: datetime) -> None:

@@ -171,9 +171,16 @@ def _write_weights(service: ServiceState, arn: str, groups: tuple[str, ...], tar
     if rule is None or set(groups) - {group for action in rule.actions for group, _ in _weights_of(action.data)}:
         return
     weighted = [{"TargetGroupArn": g, "Weight": weight if g == target else 100 - weight} for g in groups]
-    forward = {"Type": "forward", "ForwardConfig": {"TargetGroups": weighted}}
-    others = [action for action in rule.actions if action.data.get("Type") != "forward"]
-    rule.actions = [*others, FakeAction(forward)]
+    rule.actions = [_with_weights(action, weighted) for action in rule.actions]
+
+
+def _with_weights(action: FakeAction, weighted: list[Document]) -> FakeAction:
+    """The action with other weights; its order, its stickiness and all other actions stay as they are."""
+    if action.data.get("Type") != "forward":
+        return action
+    forward = {**(action.data.get("ForwardConfig") or {}), "TargetGroups": weighted}
+    rest = {key: value for key, value in action.data.items() if key != "TargetGroupArn"}
+    return FakeAction({**rest, "ForwardConfig": forward})
 
 
 def _balanced_routes(service: ServiceState, revision: Revision) -> tuple[Route, ...]:

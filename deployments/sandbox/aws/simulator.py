@@ -61,7 +61,8 @@ class EcsSimulator:
         """Answer moto's ECS operations from here on; of several simulators the last one installed answers."""
         for name, operation in OPERATIONS.items():
             self._replace(EC2ContainerServiceResponse, name, self._answering(operation))
-        self._replace(ELBv2Backend, "describe_target_health", target_health(_HEALTH_BY_MOTO, self.services))
+        describe = target_health(_HEALTH_BY_MOTO, self._fleet.services.values)
+        self._replace(ELBv2Backend, "describe_target_health", self._locked(describe))
 
     def uninstall(self) -> None:
         """Leave moto as it was before `install`."""
@@ -82,6 +83,7 @@ class EcsSimulator:
             now = self._clock.now()
             for service in self._fleet.services.values():
                 self._fleet.lifecycle.tick(service, now)
+            self._fleet.count_tasks()
 
     def reset(self) -> None:
         """Forget all services and stop all their tasks; moto's own state is moto's to reset."""
@@ -119,6 +121,13 @@ class EcsSimulator:
         """All services, for whoever shows them. Read them only while the stand-in's lock is held."""
         with self._lock:
             return list(self._fleet.services.values())
+
+    def _locked(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def locked(*arguments: Any) -> Any:
+            with self._lock:
+                return function(*arguments)
+
+        return locked
 
     def _answering(self, operation: Operation) -> Callable[[EC2ContainerServiceResponse], ActionResult]:
         def answer(request: EC2ContainerServiceResponse) -> ActionResult:

@@ -1,7 +1,7 @@
 """A world with one cluster, moto in this process, a clock that tests move, and tasks that only pretend to run."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -33,6 +33,8 @@ class World:
     elbv2: Any
     ecr: Any
     cloudwatch: Any
+    known: dict[str, str] = field(default_factory=dict)
+    """Task definitions by name, for tests that reuse them."""
 
     def tick(self, times: int = 1) -> None:
         for _ in range(times):

@@ -78,6 +78,16 @@ def test_a_stop_gives_the_rule_back_to_the_old_target_group(world: World, balanc
     assert balancer.health(world, balancer.green) == []
 
 
+def test_the_stickiness_of_the_rule_is_kept(world: World, balancer: Balancer) -> None:
+    sticky = {"Enabled": True, "DurationSeconds": 60}
+    groups = [{"TargetGroupArn": balancer.blue, "Weight": 1}, {"TargetGroupArn": balancer.green, "Weight": 0}]
+    forward = {"TargetGroups": groups, "TargetGroupStickinessConfig": sticky}
+    world.elbv2.modify_rule(RuleArn=balancer.rule, Actions=[{"Type": "forward", "ForwardConfig": forward}])
+    world.created(loadBalancers=balancer.entry())
+    action = world.elbv2.describe_rules(RuleArns=[balancer.rule])["Rules"][0]["Actions"][0]
+    assert action["ForwardConfig"]["TargetGroupStickinessConfig"] == sticky
+
+
 def test_routing_obeys_weights_that_somebody_set_by_hand(world: World, balancer: Balancer) -> None:
     world.created(loadBalancers=balancer.entry())
     world.update(world.definition("bbbbbbb"))

@@ -141,6 +141,16 @@ def test_a_stopped_deployment_gives_the_traffic_back_before_its_tasks_go(world: 
     assert [d["rolloutState"] for d in world.service()["deployments"]] == ["COMPLETED"]
 
 
+def test_after_a_rollback_the_service_is_what_it_was(world: World) -> None:
+    first = world.created()
+    arn = world.update(world.definition("bbbbbbb"))
+    world.until_stage("BAKE_TIME")
+    world.ecs.stop_service_deployment(serviceDeploymentArn=arn)
+    world.until(Status.ROLLBACK_SUCCESSFUL, arn)
+    answer = world.ecs.update_service(cluster=CLUSTER, service=SERVICE, desiredCount=3)["service"]
+    assert (answer["taskDefinition"], world.newest()) == (first, arn)
+
+
 def test_a_pending_deployment_can_be_stopped(world: World) -> None:
     world.created()
     arn = world.update(world.definition("bbbbbbb"))

@@ -30,6 +30,13 @@ def test_what_was_configured_is_answered(world: World) -> None:
     assert world.ecs.list_tags_for_resource(resourceArn=service["serviceArn"])["tags"][0]["value"] == "web"
 
 
+def test_the_cluster_counts_its_services_and_tasks(world: World) -> None:
+    world.created()
+    cluster = world.ecs.describe_clusters(clusters=[CLUSTER])["clusters"][0]
+    counts = ("activeServicesCount", "runningTasksCount", "pendingTasksCount")
+    assert [cluster[name] for name in counts] == [1, 2, 0]
+
+
 def test_the_events_tell_the_story(world: World) -> None:
     world.created()
     messages = [event["message"] for event in reversed(world.service()["events"])]
