@@ -26,7 +26,7 @@ from blocks.wire import Wiring
 from deployments.sandbox.clock import ManualClock
 from deployments.sandbox.faults import Fault, FaultKind, Faults
 from deployments.sandbox.vendors.application import create_app
-from deployments.sandbox.vendors.state import VendorState
+from deployments.sandbox.vendors.state import Limits, VendorState
 from rules.catalogue import FlagPolicy
 from rules.errors import ApplyFailed, Conflict, Refused
 from rules.feature_flags import FlagPlan, plan_flags
@@ -122,7 +122,7 @@ def _bare(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def state() -> VendorState:
-    return VendorState()
+    return VendorState(limits=Limits(flag_requests=100_000))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,10 @@ def faults() -> Faults:
 
 @pytest.fixture(scope="module")
 def url(state: VendorState, faults: Faults) -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    # Named as TCP, because asyncio switches Nagle's delay (40 ms an answer) off only for sockets that say so.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     server = uvicorn.Server(uvicorn.Config(create_app(state, faults), log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
