@@ -6,9 +6,8 @@
 moto keeps its state in module globals: one stand-in per process, and `reset()` between tests.
 """
 
-import importlib
-import importlib.util
 import logging
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from deployments.sandbox.aws import patches
 from deployments.sandbox.aws.calls import Call
 from deployments.sandbox.aws.middleware import Gate
 from deployments.sandbox.aws.runtime import Runtime, SimulatedRuntime
+from deployments.sandbox.aws.simulator import EcsSimulator
 from deployments.sandbox.clock import Clock
 from deployments.sandbox.faults import Faults
 
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 REMEMBERED_CALLS = 100_000
 TICK_SECONDS = 0.2
+HOST = "127.0.0.1"
 
 
 class AwsStandIn:
@@ -49,14 +50,14 @@ class AwsStandIn:
         self._calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
         self._gate = Gate(DomainDispatcherApplication(_backend_app), clock, self.faults, self._calls)
         self.lock = self._gate.lock
-        self.simulator = _simulator(clock, self.runtime)
+        self.simulator = EcsSimulator(clock, self.runtime)
         self._port = port
         self._tick_seconds = tick_seconds
         self._threads: list[threading.Thread] = []
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{HOST}:{self._port}"
 
     @property
     def calls(self) -> list[Call]:
@@ -71,11 +72,15 @@ class AwsStandIn:
         return patches.manifest(digest)
 
     def start(self) -> None:
+        """Listen and tick. OSError when the port is held."""
         from werkzeug.serving import make_server
 
+        # Bound here: werkzeug ends the process when the port is held.
+        with socket.create_server((HOST, self._port)) as listening:
+            self._port = listening.getsockname()[1]
+            handler, held = _quiet_handler(), listening.fileno()
+            self._server = make_server(HOST, self._port, self._gate, True, request_handler=handler, fd=held)
         self._install()
-        self._server = make_server("127.0.0.1", self._port, self._gate, True, request_handler=_quiet_handler())
-        self._port = self._server.server_port
         self._gate.closing.clear()
         self._run(lambda: self._server.serve_forever(poll_interval=0.05), "aws-stand-in")
         if self._tick_seconds is not None:
@@ -94,16 +99,14 @@ class AwsStandIn:
         """Let the world go on: deployments, tasks, alarms."""
         with self.lock:
             patches.tick()
-            if self.simulator is not None:
-                self.simulator.tick()
+            self.simulator.tick()
 
     def reset(self) -> None:
         """Forget everything: resources of every account, faults, calls. The layer over moto is this stand-in's now."""
         from moto.moto_api._internal.models import moto_api_backend
 
         with self.lock:
-            if self.simulator is not None:
-                self.simulator.reset()
+            self.simulator.reset()
             moto_api_backend.reset()
             self.faults.clear()
             self.forget_calls()
@@ -120,8 +123,8 @@ class AwsStandIn:
 
     def _install(self) -> None:
         patches.install(self.clock)
-        if self.simulator is not None:
-            self.simulator.install()
+        self.simulator.uninstall()
+        self.simulator.install()
 
     def _run(self, work: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=work, name=name, daemon=True)
@@ -162,10 +165,3 @@ def _backend_app(service: Any) -> Any:
     if service is None:
         raise NotImplementedError("moto has no such service")
     return create_backend_app(service)
-
-
-def _simulator(clock: Clock, runtime: Runtime) -> Any:
-    name = "deployments.sandbox.aws.simulator"
-    if importlib.util.find_spec(name) is None:
-        return None
-    return importlib.import_module(name).EcsSimulator(clock, runtime)

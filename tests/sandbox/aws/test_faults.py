@@ -154,6 +154,11 @@ def test_an_impossible_fault_is_refused(wrong: dict[str, Any]) -> None:
         Fault("aws", **({"kind": FaultKind.ERROR} | wrong))
 
 
+def test_a_held_port_is_an_error_that_can_be_told(aws: AwsStandIn) -> None:
+    with pytest.raises(OSError, match="Address already in use"):
+        AwsStandIn(clock=Clock(), port=int(aws.url.rpartition(":")[2])).start()
+
+
 def test_a_stand_in_stops_and_starts_again_on_the_same_port(aws: AwsStandIn) -> None:
     second = AwsStandIn(clock=Clock(), tick_seconds=0.01)
     for _ in range(2):

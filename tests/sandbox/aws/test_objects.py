@@ -1,4 +1,4 @@
-"""Contract of deployments/sandbox/aws/patches/objects.py: object lock and conditional writes, as a ledger needs them."""
+"""Contract of deployments/sandbox/aws/patches/objects.py: locks and conditional writes, as a ledger needs."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

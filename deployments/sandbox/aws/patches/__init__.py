@@ -2,6 +2,7 @@
 
 from deployments.sandbox.aws.patches import (
     alarms,
+    balancers,
     images,
     metrics,
     objects,
@@ -15,7 +16,7 @@ from deployments.sandbox.clock import Clock
 
 __all__ = ["Current", "install", "manifest", "tick"]
 
-PATCHES = (metrics, alarms, parameters, images, snapshots, secrets_manager, objects)
+PATCHES = (metrics, alarms, balancers, parameters, images, snapshots, secrets_manager, objects)
 
 
 def install(clock: Clock) -> None:
@@ -26,5 +27,6 @@ def install(clock: Clock) -> None:
 
 
 def tick() -> None:
-    """Let time do its work: alarms look at their data."""
+    """Let time do its work: alarms look at their data, and old data goes."""
     alarms.look()
+    metrics.prune_when_due()

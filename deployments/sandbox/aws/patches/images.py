@@ -34,8 +34,7 @@ def put_image(
     kept = next((image for image in repository.images if image.image_digest == true_digest), None)
     if kept is not None and (image_tag is None or image_tag in kept.image_tags):
         _refuse_repetition(repository, kept, image_tag)
-    owners = self._resolve_image_tag_mutability(repository, image_tag) if image_tag else []
-    for owner in owners:
+    for owner in _owners(repository, image_tag):
         _untag(owner, image_tag)
     if kept is not None:
         kept.update_tag(image_tag)
@@ -67,6 +66,15 @@ def manifest(digest: str) -> str:
                     if image.image_digest == digest:
                         return str(image.image_manifest)
     raise KeyError(digest)
+
+
+def _owners(repository: Any, tag: str | None) -> list[Any]:
+    """The images that the tag leaves; ImageTagAlreadyExistsException when it must not move."""
+    owners = [image for image in repository.images if tag is not None and tag in image.image_tags]
+    if owners and repository.is_tag_immutable():
+        reason = f"The image tag '{tag}' already exists in '{repository.name}' and is immutable."
+        raise refusal("ImageTagAlreadyExistsException", reason)
+    return owners
 
 
 def _untag(image: Any, tag: str | None) -> None:

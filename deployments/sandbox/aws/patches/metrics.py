@@ -22,6 +22,7 @@ from deployments.sandbox.aws.patches.series import (
     statistic,
 )
 
+PRUNE_SECONDS = 60.0
 SHORT_PERIODS = frozenset({1, 5, 10, 20, 30})
 
 
@@ -39,6 +40,18 @@ def store_of(backend: Any) -> SeriesStore:
     """The series of one account and region; they go when moto forgets the backend's state."""
     store: SeriesStore = backend.__dict__.setdefault("_series_store", SeriesStore())
     return store
+
+
+class _Pruned:
+    at = 0.0
+
+
+def prune_when_due() -> None:
+    """Once a minute at most."""
+    now = Current.clock.monotonic()
+    if abs(now - _Pruned.at) >= PRUNE_SECONDS:
+        _Pruned.at = now
+        prune()
 
 
 def prune() -> None:
