@@ -316,7 +316,7 @@ class World:
         where = self._environment(environment_of(spec))
         name = where.parameter_path + DATABASE_PARAMETER
         found = ssm_backends[where.account][where.region].get_parameter(name)
-        return str(found.value) if found else None
+        return found.decrypt(found.value) if found else None
 
 
 def _absolute(environment: Environment, name: str) -> str:
