@@ -55,9 +55,10 @@ class Task:
 async def run_task(task: Task, answer: Handler) -> None:
     """Live the whole life of a task. Returns when it has ended; `task.condition` says how."""
     server = web.Server(answer, access_log=None)
+    # It listens, and says 503, before it is ready; its address is known to nobody until then.
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, backlog=512)
     try:
-        if await _starts(task, _address(listener)):
+        if await _starts(task, listener):
             await task.leaving.wait()
             await _drain(task, listener, server)
     finally:
@@ -71,9 +72,8 @@ def _address(listener: asyncio.Server) -> str:
     return f"{host}:{port}"
 
 
-async def _starts(task: Task, address: str) -> bool:
+async def _starts(task: Task, listener: asyncio.Server) -> bool:
     """Wait until the application is ready. False when it was stopped or fell over on the way."""
-    task.condition = TaskCondition(TaskPhase.STARTING, address)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(task.leaving.wait(), task.behaviour.start_seconds)
     if task.leaving.is_set():
@@ -82,7 +82,7 @@ async def _starts(task: Task, address: str) -> bool:
         task.end(CRASHED, "Application run failed: Error creating bean with name 'flyway'")
         return False
     phase = TaskPhase.UNHEALTHY if task.behaviour.unhealthy else TaskPhase.HEALTHY
-    task.condition = TaskCondition(phase, address)
+    task.condition = TaskCondition(phase, _address(listener))
     return True
 
 
