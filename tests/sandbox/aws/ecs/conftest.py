@@ -1,5 +1,6 @@
 """A world with one cluster, moto in this process, a clock that tests move, and tasks that only pretend to run."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +18,9 @@ from deployments.sandbox.aws.runtime import SimulatedRuntime
 from deployments.sandbox.aws.simulator import EcsSimulator
 from deployments.sandbox.behaviour import Behaviour, image_manifest
 from deployments.sandbox.clock import ManualClock
+
+# Hundreds of machine images that nobody here asks for cost half a second per account.
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 ACCOUNT, REGION, CLUSTER, SERVICE = "123456789012", "eu-central-1", "batbern-staging", "Gateway-4f1c"
 TICK = 0.2
