@@ -128,7 +128,7 @@ def fill_flags(store: FlagStore, application: str, environments: Sequence[str]) 
 
 def _flag(seed: FlagSeed, environments: Sequence[str], created: int) -> Json:
     variations = [
-        {"_id": _identity(f"{seed.key} {value}"), "value": value, "name": str(value)} for value in seed.values
+        {"_id": _identity(f"{seed.key} {value}"), "value": value, "name": _spelled(value)} for value in seed.values
     ]
     return {
         "key": seed.key,
@@ -144,6 +144,10 @@ def _flag(seed: FlagSeed, environments: Sequence[str], created: int) -> Json:
         "defaults": {"onVariation": 0, "offVariation": _off(seed)},
         "environments": {key: _configuration(seed, key, created) for key in environments},
     }
+
+
+def _spelled(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _off(seed: FlagSeed) -> int:

@@ -2,12 +2,16 @@
 
 import { h, link } from "./dom.js";
 
-const EMOJI = {
-  white_check_mark: "✅", heavy_check_mark: "✔️", x: "❌", warning: "⚠️", rotating_light: "🚨", rocket: "🚀",
-  hourglass_flowing_sand: "⏳", hourglass: "⌛", no_entry: "⛔", no_entry_sign: "🚫", rewind: "⏪", tada: "🎉",
-  leftwards_arrow_with_hook: "↩️", fire: "🔥", lock: "🔒", bell: "🔔", large_green_circle: "🟢", red_circle: "🔴",
-  large_yellow_circle: "🟡", octagonal_sign: "🛑", stopwatch: "⏱️", eyes: "👀", package: "📦", gear: "⚙️",
+// The signs that matter are drawn from plain symbols, so they look alike on machines without an emoji font.
+const SIGNS = {
+  white_check_mark: ["✔", "good"], heavy_check_mark: ["✔", "good"], large_green_circle: ["●", "good"], green_circle: ["●", "good"],
+  x: ["✖", "bad"], no_entry: ["✖", "bad"], no_entry_sign: ["✖", "bad"], octagonal_sign: ["■", "bad"], red_circle: ["●", "bad"],
+  rotating_light: ["▲", "bad"], fire: ["▲", "bad"], warning: ["▲", "warning"], large_yellow_circle: ["●", "warning"],
+  hourglass: ["◔", "live"], hourglass_flowing_sand: ["◔", "live"], rocket: ["➤", "live"], bell: ["◆", "warning"],
+  leftwards_arrow_with_hook: ["↩", "warning"], rewind: ["↩", "warning"], lock: ["◆", "live"], tada: ["★", "good"],
 };
+const sign = (name) => SIGNS[name] && h("span", { class: `sign ${SIGNS[name][1]}`, title: name }, SIGNS[name][0]);
+
 const MARK = /```([\s\S]+?)```|`([^`\n]+)`|<([^>|\n]+)(?:\|([^>\n]*))?>|(?<![\w*])\*([^*\n]+)\*(?!\w)|(?<!\w)_([^_\n]+)_(?!\w)|(?<!\w)~([^~\n]+)~(?!\w)|:([a-z0-9_+-]+):/g;
 
 const plain = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
@@ -31,7 +35,7 @@ function mark([whole, pre, code, address, label, bold, italic, gone, emoji]) {
   if (bold) return h("b", {}, marked(bold));
   if (italic) return h("i", {}, marked(italic));
   if (gone) return h("s", {}, marked(gone));
-  return EMOJI[emoji] || whole;
+  return sign(emoji) || whole;
 }
 
 const written = (text) => (text ? (text.type === "plain_text" ? text.text : marked(text.text)) : "");

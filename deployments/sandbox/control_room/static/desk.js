@@ -36,9 +36,15 @@ export function desk(state, choice) {
     h("div", { class: "orders" },
       h("span", { class: "label" }, "Break"),
       h("span", { class: "buttons" }, FAULTS.map(([name], place) => h("button", { class: "button", "data-act": "fault", "data-place": place }, name))),
-      state.faults.map((fault, place) => h("span", { class: "pill bad", key: `fault ${place}` }, described(fault))),
-      state.faults.length ? h("button", { class: "button good", "data-act": "repair" }, "Repair all") : null),
+      state.faults.length ? h("button", { class: "button good", "data-act": "repair" }, "Repair all") : null,
+      [...counted(state.faults.map(described))].map(([text, times]) => h("span", { class: "pill bad", key: text }, times > 1 ? `${text} (${times})` : text))),
   ];
+}
+
+function counted(texts) {
+  const counts = new Map();
+  for (const text of texts) counts.set(text, (counts.get(text) || 0) + 1);
+  return counts;
 }
 
 const described = (fault) => [fault.target, fault.kind, fault.operation !== "*" && fault.operation, fault.times && `${fault.times}×`].filter(Boolean).join(" · ");

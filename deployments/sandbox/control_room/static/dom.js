@@ -80,11 +80,11 @@ function morph(old, next) {
 export function ago(at, now) {
   if (!at) return "";
   const seconds = Math.max(0, (now - Date.parse(at)) / 1000);
-  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 60) return `${Math.floor(seconds)}s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return `${minutes}m`;
   const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
+  return hours < 48 ? `${hours}h ${minutes % 60}m` : `${Math.floor(hours / 24)}d`;
 }
 
 export function clock(at) {
@@ -92,7 +92,7 @@ export function clock(at) {
   return Number.isNaN(moment.getTime()) ? "" : moment.toLocaleTimeString("en-GB");
 }
 
-const HUES = [217, 152, 268, 32, 186, 330, 84, 4, 240, 50];
+const HUES = [217, 268, 168, 300, 190, 45, 245, 95, 205, 282];
 
 /** A colour for every version on the page, the same wherever it runs. */
 export function colours(versions) {

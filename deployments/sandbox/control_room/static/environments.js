@@ -9,12 +9,12 @@ export function environment(view, hue, now) {
   return h("article", { class: "environment panel", key: view.name },
     h("header", {},
       h("h2", {}, view.name),
-      h("span", { class: "tag" }, view.role),
+      view.role !== view.name && h("span", { class: "tag" }, view.role),
       h("span", { class: "grow" }),
       whole(view, hue)),
     h("div", { class: "under" },
       h("span", { class: "mono faint" }, view.account),
-      link(view.url, "open as a visitor ↗", { class: "faint" }),
+      link(view.url, "visit ↗", { class: "faint" }),
       h("span", { class: "grow" }),
       alarms(view.alarms)),
     traffic(view.traffic),
@@ -56,11 +56,13 @@ function service(item, hue, now) {
 }
 
 function labelled(revision, hue, moving) {
-  return h("span", { class: "labelled", key: revision.revision, title: about(revision) },
+  return h("span", { class: `labelled ${moving ? revision.role : ""}`, key: revision.revision, title: about(revision) },
     chip(revision.version, hue),
     moving && h("b", { class: "num" }, percent(revision.weight)),
     revision.behaviour && revision.behaviour !== "good" && h("span", { class: "behaviour" }, revision.behaviour),
-    h("span", { class: `tasks num ${revision.healthy < revision.desired ? "short" : "faint"}` }, `${revision.healthy}/${revision.desired}`));
+    (moving || revision.healthy < revision.desired) && h("span", {
+      class: `tasks num ${revision.healthy < revision.desired ? "short" : "faint"}`,
+    }, `${revision.healthy}/${revision.desired}`));
 }
 
 const about = (r) => `${r.revision}\n${r.digest}\n${r.healthy} of ${r.desired} healthy, ${r.running} running (${r.role})`;

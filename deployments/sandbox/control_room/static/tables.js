@@ -81,7 +81,7 @@ const relative = (name, environment) => name.includes(`/${environment}/`) ? name
 
 function cell(parameter, before) {
   if (!parameter) return h("td", { class: "faint" }, before ? h("span", { class: "pill warning" }, "missing") : "–");
-  if (parameter.type === "SecureString") return h("td", { class: "faint mono", title: `SecureString, version ${parameter.version}` }, `🔒 ${parameter.value}`);
+  if (parameter.type === "SecureString") return h("td", { class: "faint mono", title: `SecureString, version ${parameter.version}` }, parameter.value, " ", h("span", { class: "tag" }, "secret"));
   const differs = before && before.value !== parameter.value;
   return h("td", { class: `mono value ${differs || !before ? "differs" : ""}`, title: `${parameter.value}\n${parameter.type}, version ${parameter.version}` },
     h("span", { class: "cut" }, parameter.value || "(empty)"));
