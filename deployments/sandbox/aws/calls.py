@@ -96,7 +96,7 @@ def _form(environ: WSGIEnvironment) -> dict[str, list[str]]:
         return {}
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
-    return parse_qs(body.decode())
+    return parse_qs(body.decode(errors="replace"))
 
 
 def _rest_operation(environ: WSGIEnvironment, service: str) -> str:

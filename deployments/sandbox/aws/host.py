@@ -98,8 +98,8 @@ class AwsStandIn:
     def tick(self) -> None:
         """Let the world go on: deployments, tasks, alarms."""
         with self.lock:
-            patches.tick()
             self.simulator.tick()
+            patches.tick()
 
     def reset(self) -> None:
         """Forget everything: resources of every account, faults, calls. The layer over moto is this stand-in's now."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.clock import ManualClock
@@ -113,6 +114,13 @@ def test_changes_of_state_are_remembered(watch: Watch) -> None:
         "Alarm updated from ALARM to OK",
         "Alarm updated from INSUFFICIENT_DATA to ALARM",
     ]
+
+
+def test_an_alarm_that_cannot_be_computed_is_refused(watch: Watch) -> None:
+    plain = dict.fromkeys(("Namespace", "MetricName", "Statistic", "Period"))
+    with pytest.raises(ClientError, match="SEARCH"):
+        watch.alarm(Metrics=[{"Id": "s", "Expression": "SEARCH('x', 'Sum')"}], **plain)
+    assert watch.cloudwatch.describe_alarms()["MetricAlarms"] == []
 
 
 def test_an_alarm_that_is_changed_keeps_its_state(watch: Watch) -> None:

@@ -142,6 +142,15 @@ def test_math_beyond_the_stand_in_is_refused_by_name(cloudwatch: Any) -> None:
         cloudwatch.get_metric_data(MetricDataQueries=[search], StartTime=NOON, EndTime=NOON + timedelta(minutes=1))
 
 
+def test_a_datum_large_enough_to_be_compressed_arrives(cloudwatch: Any) -> None:
+    data = [
+        {"MetricName": "Latency", "Dimensions": SIZED, "Timestamp": NOON, "Values": [i + 0.123456 for i in range(150)]}
+        for _ in range(20)
+    ]
+    cloudwatch.put_metric_data(Namespace="AWS/ApplicationELB", MetricData=data)
+    assert ask(cloudwatch, "SampleCount") == [3000]
+
+
 def test_metrics_are_listed_once_each(cloudwatch: Any) -> None:
     put(cloudwatch, Value=1.0)
     put(cloudwatch, Value=2.0)

@@ -77,6 +77,19 @@ def test_an_object_that_is_not_there_has_no_retention(s3: Any) -> None:
     assert refused(s3.get_object_retention) == "NoSuchKey"
 
 
+def test_a_bucket_in_use_can_be_given_a_default_retention(s3: Any) -> None:
+    write(s3)
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+    s3.put_object_lock_configuration(
+        Bucket=LEDGER["Bucket"], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    assert refused(s3.get_object_retention) == "NoSuchObjectLockConfiguration"
+    write(s3, b"later")
+    retention = s3.get_object_retention(**LEDGER)["Retention"]
+    assert retention["Mode"] == "COMPLIANCE"
+    assert retention["RetainUntilDate"] > datetime.now(UTC)
+
+
 def test_a_locked_version_cannot_be_deleted(s3: Any) -> None:
     version = locked(s3)
     assert refused(s3.delete_object, VersionId=version) == "AccessDenied"

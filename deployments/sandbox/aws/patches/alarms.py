@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployments.sandbox.aws.patches.formulas import Points, evaluate
-from deployments.sandbox.aws.patches.metrics import store_of
+from deployments.sandbox.aws.patches.metrics import checked, compute, store_of
 from deployments.sandbox.aws.patches.seams import Current, original, replace
 from deployments.sandbox.aws.patches.series import Key, buckets, statistic
 
@@ -35,11 +35,24 @@ def install() -> None:
 def put_metric_alarm(self: Any, *args: Any, **kwargs: Any) -> Any:
     """A new alarm starts with INSUFFICIENT_DATA; one that is changed keeps its state."""
     name = kwargs["name"]
+    _can_be_computed(kwargs)
     before = self.alarms.get(name)
     alarm = original(type(self), "put_metric_alarm")(self, *args, **kwargs)
     alarm.state_value = before.state_value if before else "INSUFFICIENT_DATA"
     alarm.history = before.history if before else []
     return alarm
+
+
+def _can_be_computed(asked: Mapping[str, Any]) -> None:
+    """Refuse now what an evaluation could not compute later."""
+    queries = asked.get("metric_data_queries") or []
+    plain = [asked.get("statistic") or asked.get("extended_statistic")] if asked.get("metric_name") else []
+    for stat in [*plain, *(query.metric_stat.stat for query in queries if query.metric_stat)]:
+        checked(stat or "")
+    series: dict[str, Points] = {query.id: {0.0: 1.0} for query in queries if query.metric_stat}
+    for query in queries:
+        if query.metric_stat is None:
+            series[query.id] = compute(query.expression, series)
 
 
 def set_alarm_state(self: Any, alarm_name: str, *args: Any, **kwargs: Any) -> None:

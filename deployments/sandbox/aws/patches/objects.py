@@ -1,4 +1,4 @@
-"""S3's object lock: GetObjectRetention answers, and a COMPLIANCE retention cannot be shortened."""
+"""S3 object lock: GetObjectRetention answers, COMPLIANCE is not shortened, a bucket in use can be given a default."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ def install() -> None:
 
     replace(S3Response, "_key_response_get", key_response_get)
     replace(S3Backend, "put_object_retention", put_object_retention)
+    replace(S3Backend, "put_object_lock_configuration", put_object_lock_configuration)
 
 
 def key_response_get(self: Any, query: dict[str, Any], key_name: str) -> Any:
@@ -39,6 +40,16 @@ def put_object_retention(
 
         raise AccessDeniedByLock
     original(type(self), "put_object_retention")(self, bucket_name, key_name, version_id, retention)
+
+
+def put_object_lock_configuration(self: Any, bucket_name: str, *rest: Any, **named: Any) -> None:
+    """Moto takes it only for a bucket without objects; it looks at nothing but their number."""
+    bucket = self.get_bucket(bucket_name)
+    kept, bucket.keys = bucket.keys, type(bucket.keys)()
+    try:
+        original(type(self), "put_object_lock_configuration")(self, bucket_name, *rest, **named)
+    finally:
+        bucket.keys = kept
 
 
 def _error(status: int, code: str, message: str) -> Any:
