@@ -68,7 +68,8 @@ class Operator:
         name = family(self.world.catalogue.application, self.environment, service)
         known = self.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
         container = dict(known["containerDefinitions"][0])
-        container["image"] = f"{container['image'].partition(':')[0]}@{digest}"
+        repository = container["image"].partition("@")[0].partition(":")[0]
+        container["image"] = f"{repository}@{digest}"
         keys = ("family", "networkMode", "cpu", "memory", "requiresCompatibilities", "executionRoleArn")
         request = {key: known[key] for key in keys}
         answer = self.ecs.register_task_definition(**request, containerDefinitions=[container])
