@@ -2,6 +2,11 @@
 
 moto remembers services but nothing ever happens to them. `EcsSimulator` replaces its operations on services,
 tasks and service deployments, and moves all of them on whenever `tick` is called.
+
+Known to differ from the real ECS: LINEAR, CANARY, Lambda hooks and CodeDeploy are refused; a newer update of a
+service waits (PENDING) until the deployment under way has given its traffic back, by ROLLING too; a ROLLING
+deployment that fails without rollback leaves the old revision as the primary one; draining lasts at most 30 AWS
+seconds; stages have no limit of 24 hours.
 """
 
 import threading
