@@ -145,8 +145,8 @@ class Wire:
         discretion.learn(secret.get_secret_value().strip() for secret in secrets if secret)
         self.system, self.patience, self.wiring = system, patience, wiring
         self._free_again = 0.0
+        self._url = url.rstrip("/")
         self._client = httpx.Client(
-            base_url=url,
             headers={"User-Agent": "promotion-flows", **(headers or {})},
             transport=wiring.transport,
             verify=certificates(),
@@ -178,7 +178,7 @@ class Wire:
         Raises Outage when attempts or time are used up.
         """
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        kind = {} if body is None else {"Content-Type": "application/json"}
+        kind = {} if body is None else {"Content-Type": "application/json; charset=utf-8"}
         return self._persist(
             Call(
                 method,
@@ -263,7 +263,7 @@ class Wire:
         body = bytearray()
         with self._client.stream(
             call.method,
-            call.path,
+            self._url + call.path,
             params=dict(call.query) or None,
             content=call.content,
             headers=dict(call.headers),

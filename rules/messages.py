@@ -110,8 +110,8 @@ def chat_message(summary: RunSummary) -> ChatMessage:
     headline = headline_of(summary)
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": cut(f"{SIGNS[summary.outcome]} {headline}", HEADER)}},
-        _section(cut(escaped(summary.sentence), SENTENCE) or "No further words."),
-        {"type": "section", "fields": [_words(f"*{name}*\n{value}") for name, value in _facts(summary).items()]},
+        _section(cut(escaped(summary.sentence.strip()), SENTENCE) or "No further words."),
+        *_facts_block(summary),
         *_findings_block(summary.findings),
         *_serving_block(summary),
         *_link_block(summary.run_url),
@@ -186,6 +186,11 @@ def spoken(seconds: float) -> str:
     if whole < HOUR:
         return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
     return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 // 60 else "")
+
+
+def _facts_block(summary: RunSummary) -> Iterator[dict[str, Any]]:
+    if facts := _facts(summary):
+        yield {"type": "section", "fields": [_words(f"*{name}*\n{value}") for name, value in facts.items()]}
 
 
 def _facts(summary: RunSummary) -> dict[str, str]:
