@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,11 +32,12 @@ from deployments.sandbox.aws.ecs_state import ServiceState
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.aws.runtime import TaskSpec, environment_of
 from deployments.sandbox.clock import Clock
-from deployments.sandbox.control_room.shape import ActivityView, Deployed, EnvironmentView, WorldState
+from deployments.sandbox.control_room.shape import ActivityView, Deployed, WorldState
 from deployments.sandbox.databases import prepared_databases
 from deployments.sandbox.faults import Faults
 from deployments.sandbox.metering import Metering
-from deployments.sandbox.names import homes, service_name
+from deployments.sandbox.names import homes
+from deployments.sandbox.picture import REMEMBERED, Picture
 from deployments.sandbox.seed import Seed
 from deployments.sandbox.services.edge import Edge
 from deployments.sandbox.services.loop import LoopThread
@@ -44,21 +46,12 @@ from deployments.sandbox.services.routes import Routes
 from deployments.sandbox.services.runtime import ServiceRuntime
 from deployments.sandbox.services.visitors import Visitors
 from deployments.sandbox.serving import Served
-from deployments.sandbox.snapshot import (
-    Build,
-    activity,
-    alarm_views,
-    parameter_views,
-    service_view,
-    traffic_view,
-)
 from deployments.sandbox.vendors.application import create_app as vendors_app
 from deployments.sandbox.vendors.state import VendorState
 from rules.catalogue import Catalogue
 from rules.vocabulary import Environment
 
 DATABASE_PARAMETER = "database/connection-string"
-ACTIVITIES = 120
 Work = Callable[[], Coroutine[Any, Any, None]]
 SERVING_SECONDS = 30.0
 
@@ -99,7 +92,8 @@ class World:
         self.aws = AwsStandIn(clock=self.clock, runtime=self.runtime, port=settings.port("aws"), faults=self.faults)
         self.edges = {name: Edge(name, self.routes, port=settings.port(name)) for name in self.catalogue.chain}
         self.visitors: dict[str, Visitors] = {}
-        self._said: deque[ActivityView] = deque(maxlen=ACTIVITIES)
+        self._picture = Picture(self)
+        self._said: deque[ActivityView] = deque(maxlen=REMEMBERED)
         self._open = contextlib.ExitStack()
 
     # ---------------------------------------------------------------------------------------- start and stop
@@ -222,17 +216,21 @@ class World:
 
     def state(self) -> WorldState:
         """The picture that the control room shows."""
-        with self.aws.lock:
-            environments = [self._environment_view(self._environment(name)) for name in self.catalogue.chain]
-            happened = sorted([*self._said, *self._activities()], key=lambda item: item["at"])
-        return {
-            "application": self.catalogue.application,
-            "now": self.clock.now().isoformat(),
-            "minute_seconds": self.settings.minute_seconds,
-            "prefect_url": self.settings.prefect_url,
-            "environments": environments,
-            "activity": happened[-ACTIVITIES:],
-        }
+        return self._picture.taken(self._said)
+
+    # ----------------------------------------------------------------------- what the picture is taken of
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """The stand-in's: nothing moves in AWS while it is held."""
+        return self.aws.lock
+
+    @property
+    def prefect_url(self) -> str | None:
+        return self.settings.prefect_url
+
+    def services(self) -> list[ServiceState]:
+        return list(self.aws.simulator.services())
 
     # ------------------------------------------------------------------------------------------------- inside
 
@@ -248,44 +246,6 @@ class World:
         except (ClientError, BotoCoreError) as problem:
             raise ValueError(f"{wanted['Name']} in {environment.name}: {problem}") from problem
 
-    def _environment_view(self, environment: Environment) -> EnvironmentView:
-        states = self._states(environment)
-        names = {it.id: service_name(environment, it) for it in self.catalogue.services.values()}
-        edge = self.edges[environment.name]
-        return {
-            "name": environment.name,
-            "role": str(environment.role),
-            "account": environment.account,
-            "url": edge.url,
-            "services": [
-                service_view(service, names[service.id], states.get(names[service.id]), self._build)
-                for service in self.catalogue.services.values()
-            ],
-            "traffic": traffic_view(edge.traffic.seconds()),
-            "parameters": parameter_views(environment),
-            "alarms": alarm_views(environment),
-        }
-
-    def _activities(self) -> list[ActivityView]:
-        return [
-            told
-            for environment in self.catalogue.environments.values()
-            for service in self.catalogue.services.values()
-            if (state := self._states(environment).get(service_name(environment, service))) is not None
-            for told in activity(environment.name, service.id, state, self._build)
-        ]
-
-    def _states(self, environment: Environment) -> dict[str, ServiceState]:
-        """The stand-in's memory of an environment's services, by ECS service name."""
-        mine = (environment.account, environment.cluster)
-        return {it.name: it for it in self.aws.simulator.services() if (it.account, it.cluster) == mine}
-
-    def _build(self, digest: str) -> Build:
-        for release in self.seed.releases.values():
-            if digest in release.digests.values():
-                return Build(release.version, release.behaviour)
-        return Build("", "")
-
     def _routing(self, account: str, cluster: str, service: str) -> Any:
         return self.aws.simulator.routing(account, cluster, service)
 
@@ -295,7 +255,7 @@ class World:
 
     def _group_of(self, revision: str) -> str:
         """The target group of a revision, as CloudWatch names it."""
-        arns = (state.groups.get(revision, "") for state in self.aws.simulator.services())
+        arns = (state.groups.get(revision, "") for state in self.services())
         return next((arn.rpartition(":")[2] for arn in arns if arn), "")
 
     def _balancers(self) -> dict[str, Balancer]:
