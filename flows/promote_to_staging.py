@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
-from tasks.feature_flags import apply_flags, wait_for_flag_approvals
 
 from rules.vocabulary import Role
 from tasks.announcing import announce_cancellation
 from tasks.changing import changing
 from tasks.configuration import apply_configuration
 from tasks.endings import completed, ending, rehearsed
+from tasks.feature_flags import apply_flags, wait_for_flag_approvals
 from tasks.gates import check_arrived, check_source, check_validation, refuse_unless_met
 from tasks.migrations import migrate_databases
 from tasks.promotions import begin, pin_release, plan_promotion, publish_plan

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from rules.releases import ServiceState
-from rules.vocabulary import Finding, Verdict
+from rules.vocabulary import Finding, Verdict, short
 
 
 def check_target(
@@ -48,4 +48,4 @@ def _arrived(service: str, digest: str, state: ServiceState | None, environment:
         return Finding(
             gate, Verdict.INCONCLUSIVE, f"{service} serves the release but is not steady.", counts, "all tasks"
         )
-    return Finding(gate, Verdict.PASSED, f"{service} serves {digest[:19]} in {environment}.", serving, digest)
+    return Finding(gate, Verdict.PASSED, f"{service} serves {short(digest)} in {environment}.", serving, digest)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rules.configuration import ConfigurationPlan
 from rules.feature_flags import FlagPlan
-from rules.vocabulary import Finding, Release, Service, Verdict
+from rules.vocabulary import Finding, Release, Service, Verdict, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Plan:
     def table(self) -> list[dict[str, str]]:
         """One row a change, as people read it: images, configuration (secrets masked), flags."""
         images = [
-            {"what": "image", "name": one.service, "now": one.before[:19] or "nothing", "then": one.after[:19]}
+            {"what": "image", "name": one.service, "now": short(one.before) or "nothing", "then": short(one.after)}
             for one in self.services
             if one.changes
         ]

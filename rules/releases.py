@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from rules.vocabulary import Finding, Image, Release, Service, Verdict
+from rules.vocabulary import Finding, Image, Release, Service, Verdict, short
 
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 _TAG = re.compile(r"(?P<sha>[0-9a-f]{7,40})(?:-.+)?")
@@ -93,7 +93,7 @@ def _running(service: Service, state: ServiceState | None, environment: str) -> 
 
 
 def _short(state: ServiceState) -> str:
-    return " ".join(digest[:19] for digest in sorted(state.digests))
+    return " ".join(short(digest) for digest in sorted(state.digests))
 
 
 def pin(

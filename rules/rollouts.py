@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rules.catalogue import RolloutPolicy
+from rules.vocabulary import short
 
 
 class DeploymentStatus(StrEnum):
@@ -110,20 +111,20 @@ def next_step(seen: Observation, policy: RolloutPolicy) -> Step:
         return _while_ongoing(seen, seen.ongoing, policy)
     if seen.followed is not None:
         return _after_the_end(seen, seen.followed, policy)
-    if seen.serving == frozenset({seen.digest}):
+    if seen.serving == frozenset({short(seen.digest)}):
         return _while_settling(seen, policy)
-    return Step(Move.START, f"{seen.service} serves {_names(seen.serving)}; {seen.digest} is to replace it.")
+    return Step(Move.START, f"{seen.service} serves {_names(seen.serving)}; {short(seen.digest)} is to replace it.")
 
 
 def _while_settling(seen: Observation, policy: RolloutPolicy) -> Step:
     if seen.steady:
-        return Step(Move.DONE, f"{seen.service} serves {seen.digest}.", 100.0)
+        return Step(Move.DONE, f"{seen.service} serves {short(seen.digest)}.", 100.0)
     if seen.minutes > policy.start_minutes:
         return Step(
             Move.FAIL,
-            f"{seen.service} serves {seen.digest}, but not with all its tasks after {seen.minutes:.0f} minutes",
+            f"{seen.service} serves {short(seen.digest)}, but not with all its tasks after {seen.minutes:.0f} minutes",
         )
-    return Step(Move.WAIT, f"{seen.service} serves {seen.digest}, but not yet with all its tasks", 100.0)
+    return Step(Move.WAIT, f"{seen.service} serves {short(seen.digest)}, but not yet with all its tasks", 100.0)
 
 
 def _while_ongoing(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> Step:
@@ -172,10 +173,10 @@ def _after_the_end(seen: Observation, followed: Deployment, policy: RolloutPolic
             Move.FAIL,
             f"deployment of {seen.service} ended {followed.status}: {followed.reason or 'no reason given'}",
         )
-    if seen.serving != frozenset({seen.digest}):
+    if seen.serving != frozenset({short(seen.digest)}):
         return Step(
             Move.FAIL,
-            f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves, not {seen.digest}",
+            f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves, not {short(seen.digest)}",
         )
     return _while_settling(seen, policy)
 
@@ -194,4 +195,4 @@ def next_step_back(seen: Observation, policy: RolloutPolicy) -> Step:
 
 
 def _names(digests: frozenset[str]) -> str:
-    return " and ".join(sorted(digests)) or "nothing"
+    return " and ".join(short(digest) for digest in sorted(digests)) or "nothing"

@@ -127,6 +127,11 @@ class Image:
     pushed_at: datetime | None = None
 
 
+def short(digest: str) -> str:
+    """A digest as people read it: `sha256:` and twelve digits."""
+    return digest[:19]
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """Everything of one version that moves together. Configuration and flags join it in the plan."""

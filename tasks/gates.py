@@ -43,8 +43,8 @@ def check_health(promotion: Promotion, doors: Doors) -> Finding:
 def check_smoke(promotion: Promotion, doors: Doors) -> tuple[Finding, ...]:
     """What users call answers, with content and in time: once each, then often enough to see a fault in one of five."""
     policy = promotion.catalogue.health
-    paths = [path for service in promotion.services for path in service.smoke_paths]
-    once = judge_smoke([doors.probes.get(path) for path in paths], policy)
+    paths = list(dict.fromkeys(path for service in promotion.services for path in service.smoke_paths))
+    once = judge_smoke(doors.probes.sample(paths, 1), policy)
     if once.blocks:
         return (once,)
     return (once, judge_soak(doors.probes.sample(paths, policy.soak_samples), policy))

@@ -4,7 +4,7 @@ What has to be undone is read from the recorded intents, so it also covers what 
 going back is itself resumable: each step looks first and does only what is missing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prefect import get_run_logger
@@ -25,7 +25,7 @@ from tasks.records import write
 from tasks.rollouts import Order, follower
 
 Undo = tuple[str, Callable[[], object]]
-"""What is put back, in words, and the act."""
+"""What is put back, in words, and the act. Of several side by side the act waits for the end."""
 
 
 def put_back(promotion: Promotion, plan: Plan, cause: BaseException) -> PromotionError | None:
@@ -38,39 +38,45 @@ def put_back(promotion: Promotion, plan: Plan, cause: BaseException) -> Promotio
     if not intents:
         return None
     get_run_logger().error("putting %s back: %s", environment, cause)
-    restored, stuck = _undo_all(_undoings(promotion, plan, intents))
+    restored, stuck = [], []
+    for side_by_side in _undoings(promotion, plan, intents):
+        done, left = _undo(side_by_side)
+        restored += done
+        stuck += left
     if stuck:
         return PutBackFailed(_sentence(cause), restored, stuck)
-    return PutBack(_sentence(cause), restored, _serving_now(promotion, intents))
+    return PutBack(_sentence(cause), restored, f"{environment} is again what it was before.")
 
 
-def _undo_all(undoings: Sequence[Undo]) -> tuple[list[str], list[str]]:
+def _undo(side_by_side: Sequence[Undo]) -> tuple[list[str], list[str]]:
     restored, stuck = [], []
-    for what, act in undoings:
+    for what, finish in side_by_side:
         try:
-            act()
+            finish()
             restored.append(what)
         except PromotionError as trouble:  # the others are still put back; what is stuck is told and paged
             stuck.append(f"{what}: {trouble}")
     return restored, stuck
 
 
-def _undoings(promotion: Promotion, plan: Plan, intents: Sequence[Event]) -> list[Undo]:
+def _undoings(promotion: Promotion, plan: Plan, intents: Sequence[Event]) -> Iterator[Sequence[Undo]]:
+    """Traffic first, the last wave before the first; then flags, configuration, and a look at what serves."""
     before = services_before(intents)
-    backwards = sorted(promotion.services, key=lambda service: (-service.wave, service.id))
-    undoings: list[Undo] = [
-        (service.id, lambda service=service: return_service(promotion, plan, service, before[service.id]))  # type: ignore[misc]
-        for service in backwards
-        if service.id in before
-    ]
     kinds = {intent.kind for intent in intents}
+    for wave in reversed(promotion.catalogue.waves()):
+        # Submitted when its turn comes, so that a wave is back before the one under it moves.
+        yield [_returning(promotion, plan, service, before[service.id]) for service in wave if service.id in before]
     if EventKind.FLAGS_INTENT in kinds:
-        undoings.append(("flags", lambda: put_back_flags(promotion, plan.hash, intents)))
+        yield [("flags", lambda: put_back_flags(promotion, plan.hash, intents))]
     if EventKind.CONFIGURATION_INTENT in kinds:
-        undoings.append(("configuration", lambda: put_back_configuration(promotion, plan.hash, intents)))
+        yield [("configuration", lambda: put_back_configuration(promotion, plan.hash, intents))]
     if before:
-        undoings.append(("what serves", lambda: verify_return(promotion, before)))
-    return undoings
+        yield [("what serves", lambda: verify_return(promotion, before))]
+
+
+def _returning(promotion: Promotion, plan: Plan, service: Service, before: Mapping[str, Any]) -> Undo:
+    named = return_service.with_options(task_run_name=f"put back {service.id}")
+    return service.id, named.submit(promotion, plan, service, before).result
 
 
 @acting("put back service")
@@ -98,11 +104,6 @@ def verify_return(promotion: Promotion, before: Mapping[str, Mapping[str, Any]])
     wrong = unmet(check_arrival(states, wanted, environment))
     if wrong:
         raise PromotionError(" ".join(finding.sentence for finding in wrong))
-
-
-def _serving_now(promotion: Promotion, intents: Sequence[Event]) -> str:
-    touched = services_before(intents)
-    return f"{promotion.target.environment.name} serves what it served before ({len(touched)} services were touched)."
 
 
 def _sentence(cause: BaseException) -> str:

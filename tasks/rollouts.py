@@ -60,6 +60,7 @@ class Follower:
         """Takes step after step until the judge says DONE (returned) or FAIL (raised)."""
         began = answered = self._clock()
         deployment: str | None = None
+        stopped_because = ""
         while True:
             try:
                 seen = self._look(order, deployment, (self._clock() - began) / 60)
@@ -69,7 +70,12 @@ class Follower:
                 if step.move is Move.DONE:
                     return step
                 if step.move is Move.FAIL:
-                    raise RolloutFailed(order.service, step.why)
+                    # ECS only says that it was stopped; we know why.
+                    raise RolloutFailed(
+                        order.service, ", so it was stopped: ".join(filter(None, (stopped_because, step.why)))
+                    )
+                if step.move is Move.STOP:
+                    stopped_because = stopped_because or step.why
                 deployment = self._act(step, order, how, seen) or deployment
                 answered = self._clock()
             except Outage:
