@@ -51,7 +51,7 @@ def look(run: RunState, steps: Sequence[Step], state: Mapping[str, Any]) -> Look
 
 
 def first_line(message: Mapping[str, Any]) -> str:
-    return str(message.get("text") or "(a message without text)").strip().split("\n", 1)[0]
+    return _short(str(message.get("text") or "(a message without text)").strip().split("\n", 1)[0])
 
 
 def changes(before: Look, after: Look) -> Iterator[str]:
@@ -106,8 +106,7 @@ class Narrator:
         self._console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/]  {markup}")
 
     def heading(self, text: str) -> None:
-        self._console.print()
-        self._console.rule(f"[bold]{escape(text)}[/]", align="left")
+        self._console.print(f"\n[bold]{escape(text)}[/]")
 
     def begin(self, first: Look) -> None:
         """From here on, only what changes is told."""

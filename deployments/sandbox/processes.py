@@ -35,9 +35,9 @@ class NotReady(Exception):
     """A process of the sandbox runs and does not get ready."""
 
 
-def environment(home: Path, mark: str) -> dict[str, str]:
+def environment(home: Path, mark: str, user: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment of every process: the user's, without anything that could reach beyond the sandbox."""
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    kept = {name: user[name] for name in PASSED_ON if name in user}
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     return kept | {
@@ -142,8 +142,16 @@ def marked(mark: str) -> Iterator[psutil.Process]:
     """Every living process that carries the mark, this one excepted."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+            if process.pid != os.getpid() and living(process) and process.environ().get(MARK) == mark:
                 yield process
+
+
+def living(process: psutil.Process) -> bool:
+    """A zombie is over; where nobody collects it (in a container without an init process) it stays for ever."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def sweep(mark: str, seconds: float = 3.0) -> int:
@@ -153,8 +161,10 @@ def sweep(mark: str, seconds: float = 3.0) -> int:
         with contextlib.suppress(psutil.Error):
             # PostgreSQL gives its shared memory back on SIGQUIT, and cannot on SIGKILL.
             process.send_signal(signal.SIGQUIT if process.name() == "postgres" else signal.SIGKILL)
-    _, stubborn = psutil.wait_procs(found, seconds)
-    for process in stubborn:
+    deadline = time.monotonic() + seconds
+    while any(living(process) for process in found) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    for process in filter(living, found):
         with contextlib.suppress(psutil.Error):
             process.kill()
     return len(found)
