@@ -40,7 +40,8 @@ function alarms(list) {
 
 function service(item, hue, now) {
   const serving = item.revisions.filter((revision) => revision.weight > 0);
-  const moving = item.deployment && !item.deployment.finished_at && item.revisions.some((r) => r.role === "new");
+  const arriving = item.revisions.some((revision) => revision.role === "new");
+  const moving = serving.length > 1 || (arriving && item.deployment && !item.deployment.finished_at);
   return h("div", { class: `service ${moving ? "moving" : ""}`, key: item.id },
     h("div", { class: "line" },
       h("i", { class: `dot ${item.health}`, title: item.health }),

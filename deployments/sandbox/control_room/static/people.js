@@ -13,7 +13,7 @@ export function chat({ channels, messages }) {
   const known = new Set(messages.map((message) => message.ts));
   const first = messages.filter((message) => !known.has(message.thread_ts));
   return [
-    h("h3", {}, h("span", {}, "Slack"), h("span", { class: "faint" }, `${messages.length || "no"} messages`)),
+    h("h3", {}, h("span", {}, "Slack"), h("span", { class: "faint" }, messages.length === 1 ? "1 message" : `${messages.length || "no"} messages`)),
     h("div", { class: "scroll messages", "data-pinned": true },
       first.length ? first.map((message) => said(message, names.get(message.channel), replies.get(message.ts))) : empty("Quiet so far. Promotions will report here.")),
   ];
