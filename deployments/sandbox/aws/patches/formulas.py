@@ -35,7 +35,7 @@ def evaluate(expression: str, series: Mapping[str, Points]) -> dict[float, float
     """Points of the expression. UnknownFormulaError for what lies beyond this small part of metric math."""
     try:
         tree = ast.parse(expression.strip(), mode="eval").body
-    except SyntaxError as error:
+    except (SyntaxError, ValueError) as error:
         raise UnknownFormulaError(f"{expression} is no formula") from error
     times = {time for points in series.values() for time in points}
     value = _value(tree, series, times)
