@@ -176,7 +176,7 @@ def _after_the_end(seen: Observation, followed: Deployment, policy: RolloutPolic
     if seen.serving != frozenset({short(seen.digest)}):
         return Step(
             Move.FAIL,
-            f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves, not {short(seen.digest)}",
+            f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves",
         )
     return _while_settling(seen, policy)
 

@@ -71,9 +71,7 @@ class Follower:
                     return step
                 if step.move is Move.FAIL:
                     # ECS only says that it was stopped; we know why.
-                    raise RolloutFailed(
-                        order.service, ", so it was stopped: ".join(filter(None, (stopped_because, step.why)))
-                    )
+                    raise RolloutFailed(order.service, stopped_because or step.why)
                 if step.move is Move.STOP:
                     stopped_because = stopped_because or step.why
                 deployment = self._act(step, order, how, seen) or deployment
