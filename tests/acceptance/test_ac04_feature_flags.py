@@ -20,6 +20,7 @@ import uvicorn
 from prefect.logging import disable_run_logger
 from pydantic import SecretStr
 
+from blocks.chat import Chat
 from blocks.feature_flags import ApprovalRequest, FeatureFlags
 from blocks.ledger import LocalLedger
 from blocks.wire import Wiring
@@ -38,6 +39,7 @@ from tasks.feature_flags import (
     await_flag_approvals,
     put_back_flags,
     request_flag_approvals,
+    tell_waiting,
     verify_flags,
 )
 from tasks.promotions import Promotion
@@ -54,6 +56,8 @@ class World:
         token = SecretStr(state.credentials.flag_token)
         quick = Wiring(sleep=lambda _: None)
         self.door = FeatureFlags(url=f"{url}/launchdarkly", token=token).wired(quick)
+        chat_token = SecretStr(state.credentials.chat_token)
+        self.chat = Chat(url=f"{url}/slack/api", token=chat_token, channel="#releases").wired(quick)
         self.ledger = LocalLedger(directory=str(folder))
         self.target = "staging"
 
@@ -75,13 +79,14 @@ class World:
 
     def promotion(self) -> Promotion:
         environment = SimpleNamespace(name=self.target, flag_environment=self.target)
-        application = SimpleNamespace(flags=self.door, ledger=self.ledger)
-        fake = SimpleNamespace(application=application, target=SimpleNamespace(environment=environment), run_id="run")
+        application = SimpleNamespace(flags=self.door, ledger=self.ledger, chat=self.chat)
+        fake = SimpleNamespace(application=application, target=SimpleNamespace(environment=environment), run_id="")
         return cast("Promotion", fake)
 
     def whole(self, flags: FlagPlan) -> Plan:
         release = SimpleNamespace(version=VERSION)
-        return cast("Plan", SimpleNamespace(flags=flags, target=self.target, hash=PLAN_HASH, release=release))
+        names = {"application": "batbern", "source": flags.source, "target": self.target}
+        return cast("Plan", SimpleNamespace(flags=flags, hash=PLAN_HASH, release=release, **names))
 
     def apply(self, flags: FlagPlan) -> None:
         with disable_run_logger():
@@ -283,6 +288,23 @@ class TestApproved:
         first = guarded.ask(guarded.plan())
         assert guarded.ask(guarded.plan()) == first
         assert len(guarded.state.flags.approvals) == len(first)
+
+    def test_approvers_are_told_once_which_flags_wait(self, guarded: World) -> None:
+        plan = guarded.plan()
+        requests = guarded.ask(plan)
+        with disable_run_logger():
+            for _ in range(2):
+                tell_waiting(guarded.promotion(), guarded.whole(plan), requests)
+        (message,) = guarded.state.chat.messages
+        assert "is waiting for people" in message["text"]
+        assert "partner-voting" in message["text"]
+
+    def test_a_chat_that_is_down_does_not_stop_a_promotion(self, guarded: World) -> None:
+        plan = guarded.plan()
+        guarded.faults.add(Fault("slack", kind=FaultKind.ERROR))
+        with disable_run_logger():
+            tell_waiting(guarded.promotion(), guarded.whole(plan), guarded.ask(plan))
+        assert EventKind.NOTIFIED not in guarded.kinds()
 
     def test_a_change_that_an_approver_applied_by_hand_is_taken_as_done(self, guarded: World) -> None:
         plan = guarded.plan()
