@@ -111,7 +111,7 @@ def next_step(seen: Observation, policy: RolloutPolicy) -> Step:
         return _while_ongoing(seen, seen.ongoing, policy)
     if seen.followed is not None:
         return _after_the_end(seen, seen.followed, policy)
-    if seen.serving == frozenset({short(seen.digest)}):
+    if seen.serving == frozenset({seen.digest}):
         return _while_settling(seen, policy)
     return Step(Move.START, f"{seen.service} serves {_names(seen.serving)}; {short(seen.digest)} is to replace it.")
 
@@ -173,7 +173,7 @@ def _after_the_end(seen: Observation, followed: Deployment, policy: RolloutPolic
             Move.FAIL,
             f"deployment of {seen.service} ended {followed.status}: {followed.reason or 'no reason given'}",
         )
-    if seen.serving != frozenset({short(seen.digest)}):
+    if seen.serving != frozenset({seen.digest}):
         return Step(
             Move.FAIL,
             f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves",

@@ -10,7 +10,7 @@ from rules.catalogue import RolloutPolicy
 from rules.rollouts import Deployment, DeploymentStatus, Move, Observation, next_step, next_step_back
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-OLD, NEW = "sha256:old", "sha256:new"
+OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64
 POLICY = RolloutPolicy(start_minutes=15, max_failed_tasks=3, total_minutes=60)
 GOING = Deployment("arn:1", DeploymentStatus.IN_PROGRESS, "SCALE_UP", "rev/new", "td:new", 0.0, NOW)
 BEFORE = Observation("events", NEW, "td:new", frozenset({OLD}), steady=True, followed=None, ongoing=None, minutes=0)
