@@ -1,6 +1,7 @@
 """The door to the flag service against the stateful stand-in: what it reads, changes, asks for, and never hides."""
 
 import copy
+import json
 from typing import Any
 
 import httpx
@@ -73,7 +74,7 @@ def stored(state: VendorState, key: str, environment: str = "staging") -> dict[s
 def test_flags_are_read_with_variations_by_id(door: FeatureFlags) -> None:
     flags = door.read("batbern", "dev")
     voting = flags.flags["partner-voting"]
-    ids = {variation.name: variation.id for variation in voting.variations}
+    ids = {json.loads(variation.value): variation.id for variation in voting.variations}
     assert voting.targeting.on
     assert voting.targeting.fallthrough == Serving(ids["classic"])
     assert voting.targeting.off_variation == ids["off"]
@@ -86,8 +87,9 @@ def test_flags_are_read_with_variations_by_id(door: FeatureFlags) -> None:
 
 def test_a_rollout_is_read_with_its_weights(door: FeatureFlags) -> None:
     search = door.read("batbern", "staging").flags["event-archive-search"]
-    weights = {search.names[variation]: weight for variation, weight in search.targeting.fallthrough.weights}
-    assert weights == {"True": 25_000, "False": 75_000}
+    values = {variation.id: variation.value for variation in search.variations}
+    weights = {values[variation]: weight for variation, weight in search.targeting.fallthrough.weights}
+    assert weights == {"true": 25_000, "false": 75_000}
 
 
 def test_segments_and_the_rule_on_approvals_are_read(door: FeatureFlags) -> None:
