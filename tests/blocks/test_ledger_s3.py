@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from blocks.accounts import Account
 from blocks.ledger import S3Ledger
 from deployments.sandbox.aws.host import AwsStandIn
-from deployments.sandbox.clock import Clock
 from deployments.sandbox.faults import Fault, FaultKind
 from rules.errors import InvalidInput, Outage, PromotionError
 from rules.records import Event, EventKind, Head, Record
@@ -25,15 +24,8 @@ BUCKET = "batbern-ledger"
 REGION = "eu-central-1"
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[AwsStandIn]:
-    with AwsStandIn(clock=Clock(), tick_seconds=None) as stand_in:
-        yield stand_in
-
-
 @pytest.fixture
 def account(aws: AwsStandIn) -> Account:
-    aws.reset()
     credentials = AwsCredentials(
         aws_access_key_id="made-up",
         aws_secret_access_key=SecretStr("made-up"),
@@ -175,8 +167,10 @@ def test_a_passing_fault_is_waited_out(ledger: S3Ledger, aws: AwsStandIn) -> Non
     assert ledger.append(event()).seq == 2
 
 
-def test_a_store_that_stays_down_is_an_outage(ledger: S3Ledger, aws: AwsStandIn) -> None:
-    filled(ledger, 1)
+def test_a_store_that_stays_down_is_an_outage(
+    ledger: S3Ledger, aws: AwsStandIn, open_client: Callable[..., Any]
+) -> None:
+    filled(ledger.using(open_client("s3", attempts=1)), 1)
     aws.faults.add(Fault("aws", kind=FaultKind.ERROR, operation="s3:PutObject"))
     with pytest.raises(Outage, match="appending to s3://batbern-ledger/ledger/"):
         ledger.append(event())
