@@ -37,7 +37,7 @@ FAULTS: Mapping[str, Behaviour] = {
     "bad": Behaviour(error_rate=0.2),
     "slow": Behaviour(latency_ms=1500.0),
     "crash": Behaviour(crash_at_start=True),
-    "leak": Behaviour(leak_mb_per_request=4.0),
+    "leak": Behaviour(leak_mb_per_request=20.0),
     "unhealthy": Behaviour(unhealthy=True),
 }
 IN_EVERY_ENVIRONMENT = frozenset({"good", "unhealthy"})

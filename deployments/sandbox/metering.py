@@ -18,7 +18,7 @@ LEAST_SECONDS = 0.2
 
 
 class Metering:
-    """A thread between `start` and `stop`; the last requests are carried over on the way out."""
+    """A thread between `start` and `stop`."""
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ The process prints one line when it is ready, a JSON object: `aws_url`, `control
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -38,6 +39,7 @@ from deployments.sandbox.faults import Faults
 from deployments.sandbox.metering import Metering
 from deployments.sandbox.names import homes
 from deployments.sandbox.picture import REMEMBERED, Picture
+from deployments.sandbox.ports import holder, is_free
 from deployments.sandbox.seed import Seed
 from deployments.sandbox.services.edge import Edge
 from deployments.sandbox.services.loop import LoopThread
@@ -94,12 +96,14 @@ class World:
         self.visitors: dict[str, Visitors] = {}
         self._picture = Picture(self)
         self._said: deque[ActivityView] = deque(maxlen=REMEMBERED)
+        self._one_deploys = threading.Lock()
         self._open = contextlib.ExitStack()
 
     # ---------------------------------------------------------------------------------------- start and stop
 
     def start(self) -> None:
-        """Raises `OSError` when a port is taken; nothing is left running then."""
+        """Raises `OSError` when a port is held; nothing is left running then."""
+        self._require_free_ports()
         try:
             self._start_aws()
             self._start_traffic()
@@ -120,6 +124,12 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _require_free_ports(self) -> None:
+        """Before anything starts, because some listen only at the end."""
+        for name, port in self.settings.ports.items():
+            if port and not is_free(port):
+                raise OSError(errno.EADDRINUSE, f"The port {port} of {name} is held by {holder(port)}.")
 
     def _start_aws(self) -> None:
         self._loop.start()
@@ -197,7 +207,8 @@ class World:
 
     def deploy(self, environment: str, behaviour: str, age_minutes: float = 0) -> Deployed:
         """Place a new release, as if deployed that long ago. Raises `ValueError` for what is not known."""
-        version, digests = self.seed.deploy(environment, behaviour, age_minutes)
+        with self._one_deploys:
+            version, digests = self.seed.deploy(environment, behaviour, age_minutes)
         sentence = f"Release {version} ({behaviour}) was placed, {age_minutes:g} minutes old."
         at = self.clock.now().isoformat()
         self._said.append({"at": at, "environment": environment, "sentence": sentence, "tone": "info"})

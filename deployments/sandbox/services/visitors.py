@@ -44,7 +44,7 @@ class Visitors:
         """Send nobody more, and let those who are waiting be answered."""
         self._stream.cancel()
         if self._waiting:
-            await asyncio.wait(self._waiting, timeout=3)
+            await asyncio.wait(self._waiting, timeout=1)
         await self._session.close()
 
     async def _keep_coming(self) -> None:
