@@ -34,8 +34,6 @@ def test_what_lies_beyond_is_named(formula: str) -> None:
 
 
 words = st.sampled_from(["errors", "requests", *"2 0 + - * / ( ) , > IF FILL é".split(), "\0"])
-    ["errors", "requests", "2", "0", "+", "-", "*", "/", "(", ")", ",", ">", "IF", "FILL", "\0", "é"]
-)
 
 
 @given(st.lists(words, max_size=12))
