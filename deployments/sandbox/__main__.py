@@ -152,15 +152,18 @@ def where_to_watch(supervisor: Supervisor, narrator: Narrator) -> None:
 
 def tell_all(names: Sequence[str], supervisor: Supervisor, narrator: Narrator, outcomes: list[Outcome]) -> None:
     """Tell the stories one after the other; each outcome is kept as soon as it is known."""
-    room = ControlRoom(supervisor.world["control_room_url"])
-    teller = Teller(room, supervisor.prefect, narrator, supervisor.check)
     limit = TELLING_SECONDS + TELLING_MINUTES * supervisor.settings.minute_seconds
-    for name in names:
-        outcome = teller.tell(STORIES[name], limit)
-        outcomes.append(outcome)
-        mark = "[green]as it should[/]" if outcome.as_expected else "[red]NOT as it should[/]"
-        narrator.say(f"[bold]{name}[/] ended {mark} after {outcome.seconds:g} s: {escape(outcome.state)}")
-        narrator.say(f"[dim]{escape(outcome.message)}[/]")
+    with contextlib.closing(ControlRoom(supervisor.world["control_room_url"])) as room:
+        teller = Teller(room, supervisor.prefect, narrator, supervisor.check)
+        for name in names:
+            outcomes.append(teller.tell(STORIES[name], limit))
+            say_how_it_ended(outcomes[-1], narrator)
+
+
+def say_how_it_ended(outcome: Outcome, narrator: Narrator) -> None:
+    mark = "[green]as it should[/]" if outcome.as_expected else "[red]NOT as it should[/]"
+    narrator.say(f"[bold]{outcome.story}[/] ended {mark} after {outcome.seconds:g} s: {escape(outcome.state)}")
+    narrator.say(f"[dim]{escape(outcome.message)}[/]")
 
 
 def stay(supervisor: Supervisor, narrator: Narrator) -> None:

@@ -46,6 +46,9 @@ class ControlRoom:
         self.url = url
         self._http = httpx.Client(base_url=url, timeout=60, trust_env=False, transport=transport)
 
+    def close(self) -> None:
+        self._http.close()
+
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = self._http.get("/api/state").raise_for_status().json()
         return state
@@ -71,3 +74,14 @@ class ControlRoom:
         """Whether a change of an environment's feature flags needs somebody's approval."""
         order = {"environment": environment, "required": required}
         self._http.post("/api/flags/approvals", json=order).raise_for_status()
+
+    def add_fault(self, target: str, kind: str, operation: str = "*", **limits: float) -> None:
+        """Break something: `times` or `seconds` say for how long."""
+        order = {"target": target, "kind": kind, "operation": operation, **limits}
+        self._http.post("/api/faults", json=order).raise_for_status()
+
+    def clear_faults(self) -> None:
+        self._http.delete("/api/faults").raise_for_status()
+
+    def close(self) -> None:
+        self._http.close()

@@ -56,6 +56,9 @@ class Prefect:
     def __init__(self, api_url: str, transport: httpx.BaseTransport | None = None) -> None:
         self._http = httpx.Client(base_url=api_url, timeout=20, trust_env=False, transport=transport)
 
+    def close(self) -> None:
+        self._http.close()
+
     def answers(self) -> bool:
         try:
             return self._http.get("/health", timeout=2).is_success

@@ -146,9 +146,7 @@ class Teller:
 
     @contextlib.contextmanager
     def _arranged(self, story: Story) -> Iterator[str]:
-        self._narrator.say(
-            f"world      a {story.behaviour} release is placed in {SOURCE}, {story.age_minutes:g} min old"
-        )
+        self._narrator.say(f"world      a release ({story.behaviour}) runs in {SOURCE} since {story.age_minutes:g} min")
         placed = self._room.release(SOURCE, story.behaviour, story.age_minutes)
         self._wait_until_serving(placed.version)
         story.arrange(self._room)

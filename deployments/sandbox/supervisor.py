@@ -102,10 +102,6 @@ class Supervisor:
         for child in self._children:
             child.raise_if_dead()
 
-    @property
-    def prefect(self) -> Prefect:
-        return Prefect(self.settings.prefect_api_url)
-
     # ------------------------------------------------------------------------------------------------ begin
 
     def _take_folder(self, stack: contextlib.ExitStack, *, fresh: bool) -> None:
@@ -118,6 +114,7 @@ class Supervisor:
             raise
         sweep(self._mark)
         self.settings = replace(settings, ports=choose(settings.ports))
+        self.prefect = stack.enter_context(contextlib.closing(Prefect(self.settings.prefect_api_url)))
         if fresh:
             shutil.rmtree(settings.state, ignore_errors=True)
         settings.logs.mkdir(parents=True, exist_ok=True)
