@@ -82,6 +82,3 @@ class ControlRoom:
 
     def clear_faults(self) -> None:
         self._http.delete("/api/faults").raise_for_status()
-
-    def close(self) -> None:
-        self._http.close()
