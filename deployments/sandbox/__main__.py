@@ -113,11 +113,12 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 def stop_on_signals() -> None:
     """The first signal ends the sandbox in order; more of them do not disturb that."""
+    came: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ending, signal.SIG_IGN)
-        raise Stopped(signal.Signals(number).name)
+        came.append(number)
+        if len(came) == 1:
+            raise Stopped(signal.Signals(number).name)
 
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, stop)

@@ -101,6 +101,11 @@ class Prefect:
         answer = self._http.post("/task_runs/filter", json={**begun, "sort": "EXPECTED_START_TIME_ASC", "limit": 200})
         return [_step(run) for run in answer.raise_for_status().json()]
 
+    def cancel(self, run_id: str) -> None:
+        """Ask the worker to end a run."""
+        cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False}
+        self._http.post(f"/flow_runs/{run_id}/set_state", json=cancelling).raise_for_status()
+
     def crash_unfinished(self, why: str) -> None:
         """Say of every run that is still going on that it crashed."""
         going_on = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}

@@ -190,7 +190,10 @@ class Teller:
             run = self._prefect.state(run_id)
             now = look(run, self._prefect.steps(run_id), self._room.state())
             self._narrator.observe(now)
-            if run.final or time.monotonic() > deadline:
+            if run.final:
+                return now
+            if time.monotonic() > deadline:
+                self._prefect.cancel(run_id)  # or it would hold the target's lock during the next story
                 return now
             story.meanwhile(self._room)
             time.sleep(POLL_SECONDS)

@@ -28,6 +28,9 @@ from deployments.sandbox.settings import LOOPBACK, Settings
 POOL = "promotions"
 PATIENCE_SECONDS = 120.0
 """A part that is not ready after this long is given up; a loaded machine may need many times the usual."""
+ENDING_SECONDS = 5.0
+WORKER_PATIENCE_SECONDS = 1.5
+"""A worker that is asked to end waits for its flow runs, which may take an hour."""
 Announce = Callable[[str], None]
 
 
@@ -198,15 +201,17 @@ class Supervisor:
 
     def _end_all(self) -> None:
         """The worker first and PostgreSQL last; the guardian ends what these have started themselves."""
-        tiers = ({"worker"}, {"Prefect server", "world"}, {"PostgreSQL"})
-        for tier in tiers:
-            ending = [child for child in self._children if child.name in tier and child.alive]
-            for child in ending:
-                child.ask_to_end()
-            for child in ending:
-                child.end_within(5)
-            if tier == {"worker"}:
-                self._close_runs()
+        self._end({"worker"}, WORKER_PATIENCE_SECONDS)
+        self._close_runs()
+        self._end({"Prefect server", "world"}, ENDING_SECONDS)
+        self._end({"PostgreSQL"}, ENDING_SECONDS)
+
+    def _end(self, names: set[str], seconds: float) -> None:
+        ending = [child for child in self._children if child.name in names and child.alive]
+        for child in ending:
+            child.ask_to_end()
+        for child in ending:
+            child.end_within(seconds)
 
     def _close_runs(self) -> None:
         """A run whose process ends here is not left looking as if it went on."""
