@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from rules.errors import Outage, PromotionError
 
@@ -35,8 +36,10 @@ def translated(system: str, doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _translate(error, system, doing) from error
-    except BotoCoreError as error:  # time-outs, refused and broken connections, unreadable answers
+    except (BotoCoreError, ResponseParserError) as error:  # time-outs, broken connections, answers that are no XML
         raise Outage(system, doing, str(error)) from error
+    except KeyError as error:  # botocore reads an unreadable JSON answer as an empty one
+        raise Outage(system, doing, f"the answer lacks {error}") from error
 
 
 def _translate(error: ClientError, system: str, doing: str) -> PromotionError:

@@ -19,7 +19,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from blocks.doors import Application, open_application
-from rules.errors import Busy, InvalidInput, PromotionError, PutBack, PutBackFailed, Refused
+from rules.errors import Busy, Declined, InvalidInput, PromotionError, PutBack, PutBackFailed, Refused
 from rules.plans import Plan
 from rules.records import Event, EventKind
 from tasks.announcing import announce
@@ -30,6 +30,7 @@ P = ParamSpec("P")
 ENDS: dict[type[Exception], tuple[EventKind, str]] = {
     Refused: (EventKind.REFUSED, "Refused"),
     InvalidInput: (EventKind.REFUSED, "Refused"),
+    Declined: (EventKind.REFUSED, "Refused"),
     Busy: (EventKind.REFUSED, "Refused"),
     PutBack: (EventKind.PUT_BACK, "PutBack"),
     PutBackFailed: (EventKind.PUT_BACK_FAILED, "PutBackFailed"),

@@ -1,4 +1,7 @@
-"""One AWS stand-in for all tests; every test gets it empty, and every call is checked strictly."""
+"""One AWS stand-in for all tests; every test gets it empty, and every call is checked strictly.
+
+The product in its whole world, on a Prefect server, is in `promotion_world.py`.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +14,8 @@ from deployments.sandbox.aws import strict
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.aws.patches import Current
 from deployments.sandbox.clock import ManualClock
+
+pytest_plugins = ("promotion_world",)
 
 REGION = "eu-central-1"
 DEV, STAGING, PRODUCTION = "111111111111", "222222222222", "333333333333"
@@ -72,12 +77,3 @@ def open_session_client(running_aws: AwsStandIn, strict_session: boto3.Session) 
 def open_client(aws: AwsStandIn, open_session_client: OpenClient) -> OpenClient:
     """`open_client("ssm", account=STAGING)`: a strict client with the role of that account, on an empty stand-in."""
     return open_session_client
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """One Prefect server for all tests; it takes some ten seconds to start."""
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield

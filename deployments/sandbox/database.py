@@ -6,6 +6,7 @@ checkout in root's home), or as a mapped user where that right cannot be kept.
 """
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -69,16 +70,25 @@ def works(identity: Identity) -> bool:
 
 @cache
 def identity() -> Identity:
-    """As whom PostgreSQL can run here."""
-    if os.geteuid() != 0:
+    """As whom PostgreSQL can run here. It wants a user that is not root and that has a name."""
+    if os.geteuid() != 0 and has_name(os.geteuid()):
         return ORDINARY
-    for candidate in (AS_NOBODY, AS_MAPPED_USER):
+    candidates = (AS_NOBODY, AS_MAPPED_USER) if os.geteuid() == 0 else (AS_MAPPED_USER,)
+    for candidate in candidates:
         if works(candidate):
             return candidate
     raise DatabaseUnavailable(
-        "PostgreSQL does not run as root, and neither setpriv nor unshare (util-linux) can give it another user "
-        "here. Run the sandbox as an ordinary user."
+        f"PostgreSQL does not run as user {os.geteuid()} (root, or without a name), and neither setpriv nor unshare "
+        "(util-linux) can give it another user here. Run the sandbox as an ordinary user."
     )
+
+
+def has_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 class Database:

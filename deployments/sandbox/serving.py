@@ -14,7 +14,7 @@ class Served:
     """Listens from the moment it is made; answers after `start()`. Raises `OSError` when the port is taken."""
 
     def __init__(self, app: ASGIApp, name: str, port: int = 0) -> None:
-        self._socket = socket.socket()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(("127.0.0.1", port))

@@ -7,7 +7,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deployments.sandbox.database import AS_MAPPED_USER, AS_NOBODY, ORDINARY, Database, DatabaseUnavailable, identity
+from deployments.sandbox.database import (
+    AS_MAPPED_USER,
+    AS_NOBODY,
+    ORDINARY,
+    Database,
+    DatabaseUnavailable,
+    has_name,
+    identity,
+)
 from deployments.sandbox.processes import Child, environment, start, wait_until
 
 
@@ -87,6 +95,8 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one(tmp_path: Path) -> None:
     assert not database.socket_folder.exists()
 
 
-def test_root_is_given_another_user() -> None:
-    assert (identity() is ORDINARY) == (os.geteuid() != 0)
+def test_root_and_a_user_without_a_name_are_given_another_user() -> None:
+    assert has_name(0)
+    assert not has_name(4_000_000_000)
+    assert (identity() is ORDINARY) == (os.geteuid() != 0 and has_name(os.geteuid()))
     assert identity() in {ORDINARY, AS_NOBODY, AS_MAPPED_USER}
