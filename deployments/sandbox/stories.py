@@ -185,18 +185,22 @@ class Teller:
 
     def _follow(self, story: Story, run_id: str, deadline: float) -> Look:
         """Look until the run is over, and tell what changes. The last look."""
-        while True:
-            self._check()
-            run = self._prefect.state(run_id)
-            now = look(run, self._prefect.steps(run_id), self._room.state())
+        while not (now := self._look(run_id)).run.final:
             self._narrator.observe(now)
-            if run.final:
-                return now
             if time.monotonic() > deadline:
                 self._prefect.cancel(run_id)  # or it would hold the target's lock during the next story
                 return now
             story.meanwhile(self._room)
             time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)  # the server hears of the last steps a little later than of the run's end
+        last = self._look(run_id)
+        self._narrator.observe(last)
+        return last
+
+    def _look(self, run_id: str) -> Look:
+        self._check()
+        run = self._prefect.state(run_id)
+        return look(run, self._prefect.steps(run_id), self._room.state())
 
 
 def settled(state: dict[str, Any], environment: str, version: str) -> bool:

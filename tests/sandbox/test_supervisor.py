@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from deployments.sandbox.ports import OPTIONS, PortHeld, choose, free_port, require_free
-from deployments.sandbox.processes import ChildDied, environment, marked
+from deployments.sandbox.processes import ChildDied, environment, marked, wait_until
 from deployments.sandbox.settings import CHECKOUT, Ports, Settings
 from deployments.sandbox.supervisor import Programs, StateFolderHeld, Supervisor, only_supervisor_of, ready_line
 
@@ -75,7 +75,9 @@ def follow_to(supervisor: Supervisor, run_id: str, *kinds: str) -> str:
 def test_a_promotion_started_by_the_api_is_run_by_the_worker(supervisor: Supervisor) -> None:
     run_id = supervisor.prefect.start("tiny/test", {"seconds": 0})
     assert follow_to(supervisor, run_id, "COMPLETED", "FAILED", "CRASHED") == "COMPLETED"
-    assert [step.name.split("-")[0] for step in supervisor.prefect.steps(run_id)] == ["where"]
+    # a run's steps reach the server a little later than its end
+    steps = wait_until(lambda: supervisor.prefect.steps(run_id) or None, "the step", 20, supervisor.check)
+    assert [step.name.split("-")[0] for step in steps] == ["where"]
 
 
 def test_the_world_says_where_it_listens(supervisor: Supervisor) -> None:
