@@ -115,6 +115,11 @@ class Containers:
         """The image reference that a task definition gives a container."""
         return str(_container_of(self._task_definition(task_definition), container)["image"])
 
+    def strategy(self, name: str) -> str:
+        """How the service's last deployment was asked to run: `BLUE_GREEN`, `ROLLING`, …"""
+        services = self._describe_services([name])
+        return str(services[0].get("deploymentConfiguration", {}).get("strategy", "ROLLING")) if services else ""
+
     # --- acting --------------------------------------------------------------------------------------------
 
     def register(self, task_definition: str, container: str, image: str) -> str:
@@ -130,8 +135,7 @@ class Containers:
         if _with_image(newest, container, image) == wanted and _container_of(newest, container)["image"] == image:
             return str(newest["taskDefinitionArn"])
         with translated(SYSTEM, f"registering {image}"):
-            registered = self._ecs.register_task_definition(**wanted)
-        return registered["taskDefinition"]["taskDefinitionArn"]
+            return self._ecs.register_task_definition(**wanted)["taskDefinition"]["taskDefinitionArn"]
 
     def start(self, name: str, task_definition: str, how: BlueGreen) -> str:
         """Starts the deployment of a task definition, unless it is on its way. The deployment's ARN.
@@ -250,7 +254,7 @@ class Containers:
     def _definitions(self, revisions: Sequence[str]) -> dict[str, str]:
         with translated(SYSTEM, "looking at service revisions"):
             answer = self._ecs.describe_service_revisions(serviceRevisionArns=list(revisions))
-        return {one["serviceRevisionArn"]: one["taskDefinition"] for one in answer["serviceRevisions"]}
+            return {one["serviceRevisionArn"]: one["taskDefinition"] for one in answer["serviceRevisions"]}
 
     def _deaths(self, deployment: ServiceDeploymentTypeDef, definition: str) -> list[TaskTypeDef]:
         """Tasks of a task definition that stopped by themselves since the deployment began, oldest first."""
@@ -263,7 +267,7 @@ class Containers:
     def _task_definition(self, name: str) -> dict[str, Any]:
         with translated(SYSTEM, f"reading task definition {name}"):
             answer = self._ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
-        return {**answer["taskDefinition"], "tags": answer.get("tags", [])}
+            return {**answer["taskDefinition"], "tags": answer.get("tags", [])}
 
 
 def _the_one(id_: str, prefix: str, present: Sequence[str]) -> str | None:

@@ -34,7 +34,7 @@ class Images:
                 if code_of(error) in {"ImageNotFoundException", "RepositoryNotFoundException"}:
                     return None
                 raise
-        details = answer["imageDetails"]
+            details = answer["imageDetails"]
         if not details:
             return None
         return Image(repository, digest, tuple(details[0].get("imageTags", ())), details[0].get("imagePushedAt"))

@@ -7,10 +7,12 @@ inside the fixtures, so that the rules' tests do not pay for Prefect and AWS.
 import json
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from rules.records import EventKind, Record
 
 ROOT = Path(__file__).parent.parent
+TTL = "redis/cache-ttl"
+"""A parameter that the shipped catalogue copies."""
+LOOK_SECONDS = 0.2
 FASTER = {
     "bake_minutes = 5": "bake_minutes = 2",
     "poll_seconds = 3": "poll_seconds = 0.3",
@@ -87,8 +92,68 @@ class Promotions:
 
     def chat(self) -> list[dict[str, Any]]:
         """The messages of the release channel."""
-        messages: list[dict[str, Any]] = self.room.state()["vendors"]["chat"]
+        messages: list[dict[str, Any]] = self.room.state()["vendors"]["chat"]["messages"]
         return messages
+
+
+@dataclass(frozen=True)
+class Look:
+    """One service of staging at one moment: (weight, healthy tasks) by version, and the stage of its deployment."""
+
+    service: str
+    revisions: dict[str, tuple[float, int]]
+    stage: str
+
+    @property
+    def weights(self) -> float:
+        return sum(weight for weight, _ in self.revisions.values())
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A release's walk to staging, with what stood there before and after, and what was seen on the way."""
+
+    old: str
+    new: str
+    state: "State[Any]"
+    story: "list[Record]"
+    before: dict[str, str]
+    after: dict[str, str]
+    """Staging's parameters by key."""
+    serving: set[str]
+    """Versions that serve in staging afterwards."""
+    looks: list[Look]
+    visitors: list[dict[str, Any]]
+    """Seconds of the visitors in staging: at, requests, errors, p95_ms."""
+
+
+@contextmanager
+def watched(url: str) -> Iterator[list[Look]]:
+    """Looks at staging again and again, from another thread, while the block runs."""
+    from deployments.sandbox.room import ControlRoom
+
+    looks: list[Look] = []
+    leave = threading.Event()
+
+    def watch() -> None:
+        with closing(ControlRoom(url)) as room:
+            while not leave.wait(LOOK_SECONDS):
+                views = room.state()["environments"]
+                staging = next(view for view in views if view["name"] == "staging")
+                looks.extend(look(service) for service in staging["services"])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield looks
+    finally:
+        leave.set()
+        watcher.join()
+
+
+def look(service: dict[str, Any]) -> Look:
+    revisions = {it["version"]: (it["weight"], it["healthy"]) for it in service["revisions"]}
+    return Look(service["id"], revisions, (service["deployment"] or {}).get("stage", ""))
 
 
 @pytest.fixture(scope="session")
@@ -147,12 +212,57 @@ def registered(
     return catalogue
 
 
-@pytest.fixture
-def promotions(registered: "Catalogue", world: dict[str, Any]) -> Iterator[Promotions]:
+@pytest.fixture(scope="session")
+def all_promotions(registered: "Catalogue", world: dict[str, Any]) -> Iterator[Promotions]:
     from blocks.doors import open_application
     from deployments.sandbox.room import ControlRoom
 
     with closing(ControlRoom(world["control_room_url"])) as room:
-        room.clear_faults()
         yield Promotions(room, open_application(registered.application))
-        room.clear_faults()
+
+
+@pytest.fixture
+def promotions(all_promotions: Promotions) -> Iterator[Promotions]:
+    all_promotions.room.clear_faults()
+    yield all_promotions
+    all_promotions.room.clear_faults()
+
+
+@pytest.fixture(scope="session")
+def walk(all_promotions: Promotions) -> Callable[[str], Walk]:
+    """`walk("bad")`: one watched promotion of a release of that behaviour, with a parameter that changes with it.
+
+    Walked once a session; several tests look at it from their sides.
+    """
+    walks: dict[str, Walk] = {}
+
+    def walk(behaviour: str) -> Walk:
+        if behaviour not in walks:
+            walks[behaviour] = walk_once(all_promotions, behaviour, ttl=4700 + len(walks))
+        return walks[behaviour]
+
+    return walk
+
+
+def walk_once(promotions: Promotions, behaviour: str, ttl: int) -> Walk:
+    promotions.room.clear_faults()
+    placed = promotions.in_dev(behaviour)
+    former = promotions.parameters("dev")[TTL][0]
+    promotions.room.put_parameter("dev", TTL, str(ttl))
+    before, [old] = promotions.parameters("staging"), promotions.serving("staging")
+    since = datetime.now(UTC).isoformat()
+    with watched(promotions.room.url) as looks:
+        state = promotions.to_staging()
+    if not state.is_completed():
+        promotions.room.put_parameter("dev", TTL, former)
+    return Walk(
+        old,
+        placed.version,
+        state,
+        promotions.story(state),
+        {key: value for key, (value, _) in before.items()},
+        {key: value for key, (value, _) in promotions.parameters("staging").items()},
+        promotions.serving("staging"),
+        looks,
+        promotions.visitors_met("staging", since),
+    )
