@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
 from botocore.parsers import ResponseParserError
 
-from rules.errors import Outage, PromotionError
+from rules.errors import Declined, Outage, PromotionError
 
 _PASSING = frozenset(
     {
@@ -17,6 +26,13 @@ _PASSING = frozenset(
     }
 )  # fmt: skip
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+
+_NOT_SENT = (
+    NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, ProfileNotFound, NoRegionError,
+    ParamValidationError,
+)  # fmt: skip
+"""Nothing left this machine, and trying again would not change that."""
 
 
 def code_of(error: ClientError) -> str:
@@ -36,6 +52,8 @@ def translated(system: str, doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _translate(error, system, doing) from error
+    except _NOT_SENT as error:
+        raise Declined(system, doing, 0, str(error)) from error
     except (BotoCoreError, ResponseParserError) as error:  # time-outs, broken connections, answers that are no XML
         raise Outage(system, doing, str(error)) from error
     except KeyError as error:  # botocore reads an unreadable JSON answer as an empty one
@@ -47,7 +65,5 @@ def _translate(error: ClientError, system: str, doing: str) -> PromotionError:
     if passes(error):
         return Outage(system, doing, str(error))
     if code in _DENIED:
-        return PromotionError(
-            f"{system} refused {error.operation_name} while {doing}: {error}. Grant the action to the role."
-        )
+        return Declined(system, f"{doing} ({error.operation_name})", status, str(error))
     return PromotionError(f"{system} answered {code or status} while {doing}: {error}")

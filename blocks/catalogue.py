@@ -49,9 +49,7 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise InvalidInput(
-            "the catalogue", str(file), f"a file that can be read ({error.strerror})"
-        ) from error
+        raise InvalidInput("the catalogue", str(file), f"a file that can be read ({error.strerror})") from error
 
 
 def _parse(file: Path, content: bytes) -> tuple[str, dict[str, Any]]:
@@ -68,8 +66,7 @@ def _with_names(data: Mapping[str, Any]) -> dict[str, Any]:
     for table, key in (("environments", "name"), ("services", "id")):
         if isinstance(entries := filled.get(table), dict):
             filled[table] = {
-                name: {key: name, **entry} if isinstance(entry, dict) else entry
-                for name, entry in entries.items()
+                name: {key: name, **entry} if isinstance(entry, dict) else entry for name, entry in entries.items()
             }
     return filled
 
@@ -99,9 +96,7 @@ def _complain(file: Path, text: str, found: Sequence[Problem]) -> None:
     if not found:
         return
     first, *others = found
-    also = "".join(
-        f" Also: {_place(file, text, it.path)} is {it.found!r}; allowed is {it.allowed}." for it in others
-    )
+    also = "".join(f" Also: {_place(file, text, it.path)} is {it.found!r}; allowed is {it.allowed}." for it in others)
     raise InvalidInput(_place(file, text, first.path), first.found, first.allowed, also.strip())
 
 
@@ -148,9 +143,7 @@ class CatalogueFile(Block):
 
     _block_type_name = "Catalogue file"
     _block_type_slug = "catalogue-file"
-    _description = (
-        "The reviewed TOML file that says what is promoted, from where to where, under which policy."
-    )
+    _description = "The reviewed TOML file that says what is promoted, from where to where, under which policy."
 
     path: str = Field(
         description="Path of the catalogue; a relative one starts at the project's folder, so that it holds "

@@ -1,10 +1,9 @@
 """dev → staging: automatic, gated, put back by itself when it goes wrong."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
 from rules.vocabulary import Role
 from tasks.announcing import announce_cancellation
@@ -25,17 +24,17 @@ from tasks.rollouts import roll_out_in_waves
     persist_result=False,
 )
 @ending
-def promote_to_staging(
-    application: Annotated[str, Field(description="The application, as its catalogue names it.")] = "batbern",
-    version: Annotated[
-        str | None, Field(description="Git SHA to promote. Empty: whatever runs in the source environment.")
-    ] = None,
-    dry_run: Annotated[bool, Field(description="Check every gate and show the plan, and change nothing.")] = False,
-) -> State[Any] | None:
+def promote_to_staging(application: str, version: str | None = None, dry_run: bool = False) -> State[Any] | None:
     """Promotes the release that runs in the integration environment to staging.
 
     Gates first, all of them at once. Then, under the environment's lock: configuration, flags, migrations, and a
     blue-green roll-out in waves. If anything fails after the first write, everything is put back.
+
+    Args:
+        application: The application, as its catalogue names it.
+        version: Git SHA to promote, 7 to 40 digits. Leave it out to promote whatever runs in the source environment.
+        dry_run: Check every gate and show the plan, and change nothing.
+
     """
     promotion = begin(application, Role.STAGING, version)
     release, findings = pin_release(promotion)

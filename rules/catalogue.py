@@ -79,6 +79,8 @@ class RolloutPolicy:
     max_failed_tasks: int = 3
     """So many stopped tasks of the new revision end the roll-out before `start_minutes` do."""
     total_minutes: float = 60
+    settle_minutes: float = 3
+    """After a deployment's success its digest must be seen serving, alone, within this time: reads lag behind."""
     poll_seconds: float = 5
 
 

@@ -45,9 +45,7 @@ def problems(catalogue: Catalogue) -> tuple[Problem, ...]:
     )
 
 
-def _match(
-    path: tuple[str | int, ...], pattern: re.Pattern[str], value: str, allowed: str
-) -> Iterator[Problem]:
+def _match(path: tuple[str | int, ...], pattern: re.Pattern[str], value: str, allowed: str) -> Iterator[Problem]:
     if not pattern.fullmatch(value):
         yield Problem(path, value, allowed)
 
@@ -74,9 +72,7 @@ def _chain(catalogue: Catalogue) -> Iterator[Problem]:
         if name not in catalogue.environments:
             yield Problem(("chain", position), name, f"one of the {known}")
     for name in _repeated(catalogue.chain):
-        yield Problem(
-            ("chain",), list(catalogue.chain), f"each environment once; {name!r} stands there twice"
-        )
+        yield Problem(("chain",), list(catalogue.chain), f"each environment once; {name!r} stands there twice")
     if catalogue.registry not in catalogue.environments:
         yield Problem(("registry",), catalogue.registry, f"one of the {known}")
 
@@ -106,9 +102,7 @@ def _environment(environment: Environment) -> Iterator[Problem]:
     role = ROLE_ARN.fullmatch(environment.role_arn)
     if role and role.group(1) != environment.account:
         path = ("environments", environment.name, "role_arn")
-        yield Problem(
-            path, environment.role_arn, f"a role of the environment's account {environment.account}"
-        )
+        yield Problem(path, environment.role_arn, f"a role of the environment's account {environment.account}")
 
 
 def _services(catalogue: Catalogue) -> Iterator[Problem]:
@@ -129,9 +123,7 @@ def _service(service: Service) -> Iterator[Problem]:
     if service.wave < 1:
         yield Problem(("services", service.id, "wave"), service.wave, "1 or more")
     yield from check("repository", REPOSITORY, service.repository, "the name of an image repository")
-    yield from check(
-        "container", re.compile(r"[\w-]+"), service.container, "a container of the task definition"
-    )
+    yield from check("container", re.compile(r"[\w-]+"), service.container, "a container of the task definition")
     yield from check("health_path", URL_PATH, service.health_path, "a path that begins with a slash")
     for path in service.smoke_paths:
         yield from check("smoke_paths", URL_PATH, path, "paths that begin with a slash")
@@ -142,9 +134,7 @@ def _service(service: Service) -> Iterator[Problem]:
 
 def _template(service: str, key: str, text: str) -> Iterator[Problem]:
     if not text or _placeholders(text) - {"environment"}:
-        yield Problem(
-            ("services", service, key), text, "a name in which only {environment} stands for something"
-        )
+        yield Problem(("services", service, key), text, "a name in which only {environment} stands for something")
 
 
 def _placeholders(text: str) -> set[str]:

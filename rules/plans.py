@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rules.configuration import ConfigurationPlan
 from rules.feature_flags import FlagPlan
-from rules.vocabulary import Finding, Release, Service, Verdict, short
+from rules.vocabulary import Controller, Finding, Release, Service, Strategy, Verdict, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,22 @@ def service_changes(
     return tuple(
         ServiceChange(service.id, "+".join(sorted(serving.get(service.id, frozenset()))), release.digests[service.id])
         for service in ordered
+    )
+
+
+def check_strategies(services: tuple[Service, ...]) -> tuple[Finding, ...]:
+    """Refuses a strategy or controller that this version does not know, rather than approximate it in silence."""
+    allowed = f"{Strategy.BLUE_GREEN} by {Controller.ECS}"
+    return tuple(
+        Finding(
+            f"strategy/{service.id}",
+            Verdict.FAILED,
+            f"{service.id} asks for {service.strategy} by {service.controller}, which this version cannot do.",
+            f"{service.strategy} by {service.controller}",
+            allowed,
+        )
+        for service in services
+        if (service.strategy, service.controller) != (Strategy.BLUE_GREEN, Controller.ECS)
     )
 
 

@@ -85,6 +85,8 @@ class Observation:
     """The deployment in progress, whoever started it."""
     minutes: float
     """Since this attempt began."""
+    ended_minutes: float = 0.0
+    """Since the followed deployment was first seen ended."""
 
 
 class Move(StrEnum):
@@ -174,10 +176,9 @@ def _after_the_end(seen: Observation, followed: Deployment, policy: RolloutPolic
             f"deployment of {seen.service} ended {followed.status}: {followed.reason or 'no reason given'}",
         )
     if seen.serving != frozenset({seen.digest}):
-        return Step(
-            Move.FAIL,
-            f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves",
-        )
+        why = f"deployment of {seen.service} ended SUCCESSFUL, yet {_names(seen.serving)} serves"
+        lags = seen.ended_minutes < policy.settle_minutes
+        return Step(Move.WAIT if lags else Move.FAIL, why, 100.0)
     return _while_settling(seen, policy)
 
 

@@ -13,8 +13,9 @@ from prefect.settings import PREFECT_UI_URL
 
 from blocks.doors import Application, open_application
 from rules.errors import PromotionError
-from rules.messages import RunSummary, change_note, chat_message, page
+from rules.messages import Ending, RunSummary, change_note, chat_message, page, page_key
 from rules.records import Event, EventKind
+from rules.settling import unsettled
 from rules.summaries import already_told, summarise
 
 logger = get_logger("promotion-flows.announcing")
@@ -43,6 +44,9 @@ def channels(application: Application, summary: RunSummary) -> dict[str, Callabl
     alert, note = page(summary), change_note(summary)
     if alert is not None:
         told["pager"] = lambda: application.pager.trigger(alert)
+    if summary.outcome is Ending.SUCCEEDED and not unsettled(application.ledger.records(), summary.target):
+        # Whoever was paged for a put-back that got stuck need not look any more.
+        told["pager"] = lambda: application.pager.resolve(page_key(application.name, summary.target))
     if note is not None:
         told["change events"] = lambda: application.pager.note_change(note)
     return told

@@ -144,6 +144,14 @@ def put_back_all(promotion: Promotion, plan_hash: str, cause: BaseException) -> 
     return PutBack(said, ["configuration"], now)
 
 
+def configuration_rehearsed(promotion: Promotion, plan: ConfigurationPlan) -> State[Any]:
+    """The end of a dry run: recorded, and announced to nobody, because nothing happened."""
+    sentence = "Dry run: the plan is safe and nothing was changed."
+    event = Event(str(flow_run.id), plan_name(plan), plan.target, EventKind.COMPLETED, sentence, {"dry_run": True})
+    promotion.application.ledger.append(event)
+    return Completed(message=sentence)
+
+
 def configuration_completed(promotion: Promotion, plan: ConfigurationPlan, sentence: str) -> State[Any]:
     """The good end: recorded, announced, and said in the state's message."""
     run_id, application = str(flow_run.id), promotion.application

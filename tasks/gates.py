@@ -1,15 +1,16 @@
 """The gates of a promotion: each asks, applies a rule and returns findings. None of them raises a refusal."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from blocks.doors import Doors
 from rules.arrival import check_arrival
 from rules.errors import PromotionError
 from rules.plans import Plan
-from rules.probing import judge_health, judge_smoke, judge_soak
+from rules.probing import HealthAnswer, judge_health, judge_smoke, judge_soak
 from rules.records import EventKind
 from rules.stability import check_stability
-from rules.vocabulary import Finding, Verdict, unmet
+from rules.vocabulary import Finding, Service, Verdict, unmet
 from tasks.artifacts import publish_findings
 from tasks.feature_flags import verify_flags
 from tasks.kinds import asking
@@ -32,11 +33,14 @@ def check_stable(promotion: Promotion) -> tuple[Finding, ...]:
 def check_health(promotion: Promotion, doors: Doors) -> Finding:
     """Every service says UP, each by its own health path."""
     policy = promotion.catalogue.health
-    looks = {
-        service.id: doors.probes.settled_health(service.health_path, policy.attempts, policy.pause_seconds)
-        for service in promotion.services
-    }
-    return judge_health(looks)
+
+    def look(service: Service) -> tuple[HealthAnswer, ...]:
+        return doors.probes.settled_health(service.health_path, policy.attempts, policy.pause_seconds)
+
+    # Side by side: an ill environment is told after the patience for one service, not for all in turn.
+    with ThreadPoolExecutor(max_workers=len(promotion.services)) as pool:
+        looks = list(pool.map(look, promotion.services))
+    return judge_health({service.id: seen for service, seen in zip(promotion.services, looks, strict=True)})
 
 
 @asking("smoke test")

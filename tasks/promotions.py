@@ -10,7 +10,7 @@ from blocks.images import Images
 from rules.arrival import check_target
 from rules.catalogue import Catalogue
 from rules.errors import InvalidInput, Refused
-from rules.plans import Plan, check_image_changes, service_changes
+from rules.plans import Plan, check_image_changes, check_strategies, service_changes
 from rules.records import EventKind
 from rules.releases import check_running, is_sha, pin
 from rules.vocabulary import Finding, Image, Release, Role, Service, Verdict
@@ -92,7 +92,7 @@ def plan_promotion(promotion: Promotion, release: Release | None) -> tuple[Plan 
         promotion.source, promotion.target, promotion.catalogue, promotion.application.ledger.records()
     )
     flags = plan_flag_change(promotion.application.flags, promotion.source, promotion.target, promotion.catalogue)
-    findings = (*configuration.findings(), *flags.findings())
+    findings = (*check_strategies(promotion.services), *configuration.findings(), *flags.findings())
     if release is None:
         return None, findings
     target = promotion.target.environment.name

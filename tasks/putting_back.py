@@ -24,6 +24,8 @@ from tasks.promotions import Promotion
 from tasks.records import write
 from tasks.rollouts import Order, follower
 
+LOOK = "what serves"
+"""The last step, which puts nothing back and proves that the rest did."""
 Undo = tuple[str, Callable[[], object]]
 """What is put back, in words, and the act. Of several side by side the act waits for the end."""
 
@@ -45,7 +47,9 @@ def put_back(promotion: Promotion, plan: Plan, cause: BaseException) -> Promotio
         stuck += left
     if stuck:
         return PutBackFailed(_sentence(cause), restored, stuck)
-    return PutBack(_sentence(cause), restored, f"{environment} is again what it was before.")
+    return PutBack(
+        _sentence(cause), [what for what in restored if what != LOOK], f"{environment} is again what it was before."
+    )
 
 
 def _undo(side_by_side: Sequence[Undo]) -> tuple[list[str], list[str]]:
@@ -71,7 +75,7 @@ def _undoings(promotion: Promotion, plan: Plan, intents: Sequence[Event]) -> Ite
     if EventKind.CONFIGURATION_INTENT in kinds:
         yield [("configuration", lambda: put_back_configuration(promotion, plan.hash, intents))]
     if before:
-        yield [("what serves", lambda: verify_return(promotion, before))]
+        yield [(LOOK, lambda: verify_return(promotion, before))]
 
 
 def _returning(promotion: Promotion, plan: Plan, service: Service, before: Mapping[str, Any]) -> Undo:

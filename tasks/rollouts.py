@@ -60,11 +60,14 @@ class Follower:
         """Takes step after step until the judge says DONE (returned) or FAIL (raised)."""
         began = answered = self._clock()
         deployment: str | None = None
+        ended: float | None = None
         stopped_because = ""
         while True:
             try:
-                seen = self._look(order, deployment, (self._clock() - began) / 60)
+                now = self._clock()
+                seen = self._look(order, deployment, (now - began) / 60, (now - (ended or now)) / 60)
                 deployment = seen.followed.arn if seen.followed else deployment
+                ended = ended or (now if seen.followed and not seen.followed.status.ongoing else None)
                 step = judge(seen, self._policy)
                 self._report(step)
                 if step.move is Move.DONE:
@@ -81,7 +84,7 @@ class Follower:
                     raise
             self._pause(self._policy.poll_seconds)
 
-    def _look(self, order: Order, deployment: str | None, minutes: float) -> Observation:
+    def _look(self, order: Order, deployment: str | None, minutes: float, ended_minutes: float) -> Observation:
         ongoing = self._containers.ongoing(order.name)
         followed = self._containers.deployment(deployment) if deployment else None
         if followed is None and ongoing is not None and ongoing.target_task_definition == order.task_definition:
@@ -95,6 +98,7 @@ class Follower:
             followed=followed,
             ongoing=ongoing,
             minutes=minutes,
+            ended_minutes=ended_minutes,
         )
 
     def _act(self, step: Step, order: Order, how: BlueGreen, seen: Observation) -> str | None:

@@ -64,7 +64,7 @@ class Promotions:
     def to_staging(self, **parameters: Any) -> "State[Any]":
         from flows.promote_to_staging import promote_to_staging
 
-        state: State[Any] = promote_to_staging(return_state=True, **parameters)
+        state: State[Any] = promote_to_staging(application="batbern", return_state=True, **parameters)
         return state
 
     def serving(self, environment: str) -> set[str]:

@@ -5,7 +5,10 @@ The story's tests, and where they are shown here:
     1.2 should_blockPromotion_when_devTestsFail         the refusals; what only shows in staging is put back
 """
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -142,18 +145,35 @@ def test_a_release_that_only_fails_in_staging_is_put_back_with_its_configuration
     assert EventKind.PUT_BACK in {record.event.kind for record in failed.story}
 
 
+@contextmanager
+def somebody_else_changes_it_after_us(promotions: Promotions, key: str, value: str) -> Iterator[None]:
+    """Waits in another thread until the running promotion has written its configuration, then writes on top."""
+    seen = promotions.application.ledger.head().seq
+
+    def meddle() -> None:
+        while not any(
+            record.seq > seen and record.event.kind is EventKind.CONFIGURATION_APPLIED
+            for record in promotions.application.ledger.records()
+        ):
+            time.sleep(0.1)
+        promotions.room.put_parameter("staging", key, value)
+
+    meddler = threading.Thread(target=meddle, daemon=True)
+    meddler.start()
+    yield
+    meddler.join(timeout=30)
+
+
 def test_a_put_back_that_gets_stuck_is_said_paged_and_mended_by_the_next_promotion(promotions: Promotions) -> None:
     promotions.in_dev("good")
     assert promotions.to_staging().is_completed()
     promotions.in_dev("crash")
-    promotions.room.put_parameter("dev", "redis/cache-ttl", "61")
-    promotions.room.add_fault("aws", "error", "DeleteParameter")
-    promotions.room.put_parameter("dev", "feature-flags/brand-new", "on")
-    state = promotions.to_staging()
-    promotions.room.clear_faults()
+    promotions.room.put_parameter("dev", TTL, "61")
+    with somebody_else_changes_it_after_us(promotions, TTL, "62"):
+        state = promotions.to_staging()
+    assert promotions.parameters("staging")[TTL][0] == "62", "somebody else's value was overwritten"
     assert (state.name, "STILL CHANGED" in str(state.message)) == ("PutBackFailed", True), state.message
     assert any("batbern" in str(incident) for incident in promotions.room.state()["vendors"]["pager"]["incidents"])
-    promotions.room.delete_parameter("dev", "feature-flags/brand-new")
     promotions.in_dev("good")
     mended = promotions.to_staging()
     assert mended.is_completed(), mended.message

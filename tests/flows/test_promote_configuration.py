@@ -24,8 +24,11 @@ pytestmark = [
 TTL, LIMIT, SECRET, UNRULED = "redis/cache-ttl", "api-gateway/test-limit", "api-gateway/test-secret", "unruled"
 
 
+WAY = {"application": "batbern", "source": "dev", "target": "staging"}
+
+
 def promote(**parameters: Any) -> State[Any]:
-    state: State[Any] = promote_configuration(return_state=True, **parameters)
+    state: State[Any] = promote_configuration(return_state=True, **{**WAY, **parameters})
     return state
 
 

@@ -79,7 +79,12 @@ def test_a_rollback_by_ecs_is_waited_for_and_then_a_failure() -> None:
 
 
 def test_stable_after_a_rollback_is_not_success() -> None:
-    assert next_step(ended(DeploymentStatus.SUCCESSFUL, OLD), POLICY).move is Move.FAIL
+    seen = ended(DeploymentStatus.SUCCESSFUL, OLD)
+    assert next_step(replace(seen, ended_minutes=3), POLICY).move is Move.FAIL
+
+
+def test_a_success_that_does_not_show_yet_is_given_a_moment() -> None:
+    assert next_step(ended(DeploymentStatus.SUCCESSFUL, OLD), POLICY).move is Move.WAIT
 
 
 def test_success_is_our_digest_serving_after_our_deployment() -> None:
@@ -126,6 +131,7 @@ OBSERVATIONS = st.builds(
     followed=st.none() | DEPLOYMENTS,
     ongoing=st.none() | DEPLOYMENTS.filter(lambda deployment: deployment.status.ongoing),
     minutes=st.floats(0, 100),
+    ended_minutes=st.floats(0, 10),
 )
 
 
