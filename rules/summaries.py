@@ -10,6 +10,9 @@ from rules.messages import Ending, RunSummary
 from rules.records import RUN_ENDINGS, EventKind, Record
 from rules.vocabulary import Finding, Verdict
 
+CHAT, PAGER, PAGER_OVER, CHANGES = "chat", "pager", "pager: over", "change events"
+"""The channels, as records name them."""
+
 OUTCOMES = {
     EventKind.COMPLETED: Ending.SUCCEEDED,
     EventKind.REFUSED: Ending.REFUSED,
@@ -46,6 +49,17 @@ def already_told(records: Iterable[Record], channel: str) -> bool:
     """Whether a channel has heard of the run's end: nobody is told twice."""
     told = (record.event for record in records if record.event.kind is EventKind.NOTIFIED)
     return any(event.details.get("channel") == channel for event in told)
+
+
+def page_is_open(records: Iterable[Record], environment: str) -> bool:
+    """Whether somebody was paged about an environment and has not been told that it is over."""
+    told = [
+        record.event.details.get("channel")
+        for record in records
+        if record.event.kind is EventKind.NOTIFIED and record.event.environment == environment
+    ]
+    last = next((channel for channel in reversed(told) if channel in {PAGER, PAGER_OVER}), None)
+    return last == PAGER
 
 
 def _details(records: Sequence[Record], kind: EventKind) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rules.errors import PromotionError
 from rules.messages import Ending, RunSummary, change_note, chat_message, page, page_key
 from rules.records import Event, EventKind
 from rules.settling import unsettled
-from rules.summaries import already_told, summarise
+from rules.summaries import CHANGES, CHAT, PAGER, PAGER_OVER, already_told, page_is_open, summarise
 
 logger = get_logger("promotion-flows.announcing")
 
@@ -40,16 +40,21 @@ def announce(application: Application, run_id: str, flow: str) -> None:
 
 def channels(application: Application, summary: RunSummary) -> dict[str, Callable[[], object]]:
     """Who hears of this end, and how."""
-    told: dict[str, Callable[[], object]] = {"chat": lambda: application.chat.post(chat_message(summary))}
+    told: dict[str, Callable[[], object]] = {CHAT: lambda: application.chat.post(chat_message(summary))}
     alert, note = page(summary), change_note(summary)
     if alert is not None:
-        told["pager"] = lambda: application.pager.trigger(alert)
-    if summary.outcome is Ending.SUCCEEDED and not unsettled(application.ledger.records(), summary.target):
-        # Whoever was paged for a put-back that got stuck need not look any more.
-        told["pager"] = lambda: application.pager.resolve(page_key(application.name, summary.target))
+        told[PAGER] = lambda: application.pager.trigger(alert)
+    if summary.outcome is Ending.SUCCEEDED and over(application, summary.target):
+        told[PAGER_OVER] = lambda: application.pager.resolve(page_key(application.name, summary.target))
     if note is not None:
-        told["change events"] = lambda: application.pager.note_change(note)
+        told[CHANGES] = lambda: application.pager.note_change(note)
     return told
+
+
+def over(application: Application, environment: str) -> bool:
+    """Whether somebody was paged for a put-back that got stuck, and nothing of it is left."""
+    records = list(application.ledger.records())
+    return page_is_open(records, environment) and not unsettled(records, environment)
 
 
 def _tell(application: Application, run_id: str, summary: RunSummary, channel: str, tell: Callable[[], object]) -> None:
