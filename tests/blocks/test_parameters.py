@@ -232,7 +232,7 @@ def test_a_limit_of_writes_in_a_second_is_kept(ssm: "SSMClient", world_clock: Ma
         door.write(add(wanted(f"k{n}")))
 
     assert len(door.read()) == 30
-    assert 8 < sum(pauses) < 12
+    assert 8 < sum(pauses) < 20, "ten seconds by the limit, and jitter"
 
 
 def test_concurrent_updates_are_tried_again(ssm: "SSMClient", door: Parameters, pauses: list[float]) -> None:

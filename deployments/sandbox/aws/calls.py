@@ -8,10 +8,17 @@ import io
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 from xml.sax.saxutils import escape
+
+from botocore.exceptions import UnknownServiceError
+from botocore.model import OperationNotFoundError, ServiceModel
+from botocore.session import get_session
+
+from deployments.sandbox.aws.strict import input_problems
 
 REST_SERVICES = frozenset({"s3"})
 # The name in the signature, where it is not the name of the boto3 client.
@@ -69,6 +76,24 @@ def read(environ: WSGIEnvironment) -> Request:
         operation = _rest_operation(environ, service)
     service = service or ("sts" if operation.startswith("AssumeRole") else "")
     return Request(service, operation, region, access_key, bool(target))
+
+
+def breaches(environ: WSGIEnvironment, request: Request) -> list[str]:
+    """What a JSON call has against AWS's own model. Other protocols are not looked at. The body is put back."""
+    if not request.speaks_json:
+        return []
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    try:
+        operation = _model(request.service).operation_model(request.operation)
+        return input_problems(operation, json.loads(body or b"{}"))
+    except (UnknownServiceError, OperationNotFoundError, ValueError):
+        return []  # moto says in its own words that it does not know this
+
+
+@cache
+def _model(service: str) -> ServiceModel:
+    return get_session().get_service_model(service)
 
 
 def error_answer(request: Request, status: int, code: str, message: str) -> ErrorAnswer:

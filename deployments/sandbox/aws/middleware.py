@@ -15,7 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.wrappers import Response
 
-from deployments.sandbox.aws.calls import Call, ErrorAnswer, Request, error_answer, read
+from deployments.sandbox.aws.calls import Call, ErrorAnswer, Request, breaches, error_answer, read
 from deployments.sandbox.clock import Clock
 from deployments.sandbox.faults import Fault, FaultKind, Faults
 
@@ -54,7 +54,15 @@ class Gate:
     def _answer(self, environ: WSGIEnvironment, request: Request) -> Response:
         fault = self._faults.take("aws", request.name) if request.service else None
         broken = self._break(fault, environ, request) if fault else None
-        return broken or self._ask_moto(environ, request)
+        return broken or self._refuse(environ, request) or self._ask_moto(environ, request)
+
+    def _refuse(self, environ: WSGIEnvironment, request: Request) -> Response | None:
+        """AWS checks every call against its model, whoever makes it; botocore's clients check less, and moto hardly."""
+        found = breaches(environ, request)
+        if not found:
+            return None
+        message = f"{len(found)} validation error(s) detected: {'; '.join(found)}"
+        return _response(error_answer(request, 400, "ValidationException", message))
 
     def _break(self, fault: Fault, environ: WSGIEnvironment, request: Request) -> Response | None:
         """The broken answer, or None when the true one may follow."""
