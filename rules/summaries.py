@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rules.messages import Ending, RunSummary
-from rules.records import RUN_ENDINGS, EventKind, Record
+from rules.records import RUN_ENDINGS, Event, EventKind, Record
+from rules.settling import INTENTS
 from rules.vocabulary import Finding, Verdict
 
 CHAT, PAGER, PAGER_OVER, CHANGES = "chat", "pager", "pager: over", "change events"
@@ -49,6 +50,19 @@ def already_told(records: Iterable[Record], channel: str) -> bool:
     """Whether a channel has heard of the run's end: nobody is told twice."""
     told = (record.event for record in records if record.event.kind is EventKind.NOTIFIED)
     return any(event.details.get("channel") == channel for event in told)
+
+
+def cancelled_sentence(message: str, run: Iterable[Event], left: Sequence[Event]) -> str:
+    """What a cancelled run leaves: nothing, what it put back, or work for the next run.
+
+    `run` are its own events, `left` what is unsettled in its environment.
+    """
+    if left:
+        kinds = ", ".join(sorted({intent.kind.removesuffix("_intent") for intent in left}))
+        return f"{message} STILL CHANGED: {kinds}. Promote again to finish it, or to go back if that fails."
+    if any(event.kind in INTENTS for event in run):
+        return f"{message} What it had changed was put back."
+    return f"{message} Nothing had been changed."
 
 
 def page_is_open(records: Iterable[Record], environment: str) -> bool:

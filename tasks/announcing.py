@@ -16,7 +16,7 @@ from rules.errors import PromotionError
 from rules.messages import Ending, RunSummary, change_note, chat_message, page, page_key
 from rules.records import Event, EventKind
 from rules.settling import unsettled
-from rules.summaries import CHANGES, CHAT, PAGER, PAGER_OVER, already_told, page_is_open, summarise
+from rules.summaries import CHANGES, CHAT, PAGER, PAGER_OVER, already_told, cancelled_sentence, page_is_open, summarise
 
 logger = get_logger("promotion-flows.announcing")
 
@@ -73,6 +73,7 @@ def announce_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[
     run_id = str(flow_run.id)
     begun = list(application.ledger.records(run_id))
     environment = begun[0].event.environment if begun else ""
-    sentence = state.message or "Cancelled."
+    left = unsettled(application.ledger.records(), environment)
+    sentence = cancelled_sentence(state.message or "Cancelled.", [it.event for it in begun], left)
     application.ledger.append(Event(run_id, "", environment, EventKind.CANCELLED, sentence))
     announce(application, run_id, flow.name)

@@ -5,7 +5,7 @@ from typing import Any
 
 from rules.messages import Ending
 from rules.records import Event, EventKind, Record
-from rules.summaries import CHAT, PAGER, PAGER_OVER, already_told, page_is_open, summarise
+from rules.summaries import CHAT, PAGER, PAGER_OVER, already_told, cancelled_sentence, page_is_open, summarise
 from rules.vocabulary import Finding, Verdict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -57,3 +57,11 @@ def test_a_page_is_open_until_somebody_was_told_that_it_is_over() -> None:
     assert not page_is_open(log(paged), "production")
     assert not page_is_open(log(paged, over), "staging")
     assert page_is_open(log(paged, over, paged), "staging")
+
+
+def test_a_cancelled_run_says_what_it_leaves() -> None:
+    started = Event("r1", "h", "staging", EventKind.STARTED, "")
+    intent = Event("r1", "h", "staging", EventKind.CONFIGURATION_INTENT, "")
+    assert cancelled_sentence("Cancelled.", [started], []) == "Cancelled. Nothing had been changed."
+    assert cancelled_sentence("Cancelled.", [started, intent], []).endswith("What it had changed was put back.")
+    assert "STILL CHANGED: configuration." in cancelled_sentence("Cancelled.", [started, intent], [intent])
