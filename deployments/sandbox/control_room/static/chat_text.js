@@ -8,7 +8,7 @@ const SIGNS = {
   x: ["✖", "bad"], no_entry: ["✖", "bad"], no_entry_sign: ["✖", "bad"], octagonal_sign: ["■", "bad"], red_circle: ["●", "bad"],
   rotating_light: ["▲", "bad"], fire: ["▲", "bad"], warning: ["▲", "warning"], large_yellow_circle: ["●", "warning"],
   hourglass: ["◔", "live"], hourglass_flowing_sand: ["◔", "live"], rocket: ["➤", "live"], bell: ["◆", "warning"],
-  leftwards_arrow_with_hook: ["↩", "warning"], rewind: ["↩", "warning"], lock: ["◆", "live"], tada: ["★", "good"],
+  heavy_minus_sign: ["–", "warning"], leftwards_arrow_with_hook: ["↩", "warning"], rewind: ["↩", "warning"], lock: ["◆", "live"], tada: ["★", "good"],
 };
 const sign = (name) => SIGNS[name] && h("span", { class: `sign ${SIGNS[name][1]}`, title: name }, SIGNS[name][0]);
 
