@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # the clients' types are stubs, not there at run time
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import boto3
 from botocore.config import Config
@@ -10,7 +10,10 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Deferre
 from botocore.session import Session as BotocoreSession
 from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
+
+from blocks.aws_errors import translated
+from rules.errors import InvalidInput
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 # A promotion takes longer than the hour that one set of role credentials lives; botocore fetches the next
 # set 15 minutes before the end, in whichever call comes first.
 SESSION_SECONDS = 3600
-_DEFAULTS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 4})
+_DEFAULTS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 """Standard mode retries time-outs, 5xx and throttling with jitter, four attempts in all."""
 
 
@@ -69,6 +72,12 @@ class Account(Block):
         description="Twelve digits; credentials of another account are refused.", pattern=r"^\d{12}$"
     )
 
+    @model_validator(mode="after")
+    def _role_of_this_account(self) -> Self:
+        if self.role_arn and self.role_arn.split(":")[4:5] != [self.account_id]:
+            raise ValueError(f"role_arn {self.role_arn} is not of account {self.account_id}")
+        return self
+
     _session: boto3.Session | None = PrivateAttr(default=None)
 
     @overload
@@ -90,13 +99,21 @@ class Account(Block):
         return self._session.client(service, **self._parameters())
 
     def _open(self) -> boto3.Session:
+        own = self.credentials.get_boto3_session()
+        sts: STSClient = own.client("sts", **self._parameters())
         if not self.role_arn:
-            return self.credentials.get_boto3_session()
-        sts = self.credentials.get_client("sts")
+            self._refuse_another_account(sts)
+            return own
         botocore_session = BotocoreSession()
         resolver = CredentialResolver([_AssumedRole(sts, self.role_arn, "promotion-flows")])
         botocore_session.register_component("credential_provider", resolver)
         return boto3.Session(botocore_session=botocore_session, region_name=self.region)
+
+    def _refuse_another_account(self, sts: STSClient) -> None:
+        with translated("AWS", "asking whose credentials these are"):
+            found = sts.get_caller_identity()["Account"]
+        if found != self.account_id:
+            raise InvalidInput("the account of the worker's credentials", found, self.account_id, "Give a role_arn.")
 
     def _parameters(self) -> dict[str, Any]:
         # A session's own client() ignores the block's endpoint and would reach out to AWS itself.
