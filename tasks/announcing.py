@@ -4,6 +4,7 @@ Nothing here can fail a promotion: what serves in an environment does not depend
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Flow
@@ -14,9 +15,10 @@ from prefect.settings import PREFECT_UI_URL
 from blocks.doors import Application, open_application
 from rules.errors import PromotionError
 from rules.messages import Ending, RunSummary, change_note, chat_message, page, page_key
-from rules.records import Event, EventKind
+from rules.records import Event, EventKind, chain
 from rules.settling import unsettled
 from rules.summaries import CHANGES, CHAT, PAGER, PAGER_OVER, already_told, cancelled_sentence, page_is_open, summarise
+from tasks.records import note
 
 logger = get_logger("promotion-flows.announcing")
 
@@ -29,13 +31,24 @@ def run_link(run_id: str) -> str:
 
 def announce(application: Application, run_id: str, flow: str) -> None:
     """Tells the end of a run, from its records, to every channel that has not heard of it."""
-    records = list(application.ledger.records(run_id))
-    summary = summarise(records, flow, application.name, run_link(run_id))
-    if summary is None:
+    try:
+        records = list(application.ledger.records(run_id))
+        summary = summarise(records, flow, application.name, run_link(run_id))
+        told = channels(application, summary) if summary else {}
+    except PromotionError as trouble:
+        logger.warning("nobody was told how run %s ended: %s", run_id, trouble)
         return
-    for channel, tell in channels(application, summary).items():
-        if not already_told(records, channel):
-            _tell(application, run_id, summary, channel, tell)
+    for channel, tell in told.items():
+        if summary and not already_told(records, channel) and _tells(channel, tell, run_id):
+            sentence, details = f"Told {channel} that it {summary.outcome}.", {"channel": channel}
+            note(application.ledger, Event(run_id, "", summary.target, EventKind.NOTIFIED, sentence, details))
+
+
+def announce_unrecorded(application: Application, event: Event, flow: str) -> None:
+    """Tells a bad end that the ledger did not take: who must get up is paged all the same."""
+    summary = summarise([chain(None, event, datetime.now(UTC))], flow, application.name, run_link(event.run_id))
+    for channel, tell in (channels(application, summary) if summary else {}).items():
+        _tells(channel, tell, event.run_id)
 
 
 def channels(application: Application, summary: RunSummary) -> dict[str, Callable[[], object]]:
@@ -57,14 +70,14 @@ def over(application: Application, environment: str) -> bool:
     return page_is_open(records, environment) and not unsettled(records, environment)
 
 
-def _tell(application: Application, run_id: str, summary: RunSummary, channel: str, tell: Callable[[], object]) -> None:
+def _tells(channel: str, tell: Callable[[], object], run_id: str) -> bool:
+    """Whether the channel took it."""
     try:
         tell()
-    except PromotionError as trouble:  # told to the log; the run's own end stands
+    except Exception as trouble:  # noqa: BLE001 - told to the log; the run's own end stands and the others still hear
         logger.warning("%s did not hear how run %s ended: %s", channel, run_id, trouble)
-        return
-    sentence = f"Told {channel} that it {summary.outcome}."
-    application.ledger.append(Event(run_id, "", summary.target, EventKind.NOTIFIED, sentence, {"channel": channel}))
+        return False
+    return True
 
 
 def announce_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

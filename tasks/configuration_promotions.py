@@ -12,15 +12,14 @@ from prefect.states import Completed
 
 from blocks.doors import Application, open_application, open_doors
 from rules.configuration import ConfigurationPlan
-from rules.errors import InvalidInput, PromotionError, PutBack, PutBackFailed, Refused
+from rules.errors import InvalidInput, Refused
 from rules.records import Event, EventKind
-from rules.settling import unsettled
 from rules.vocabulary import Finding, Role, Verdict
 from tasks.announcing import announce
 from tasks.artifacts import publish_findings, publish_table
-from tasks.configuration import carry_out, combined, plan_configuration_change, put_back_configuration
+from tasks.changing import holding
+from tasks.configuration import carry_out, plan_configuration_change
 from tasks.kinds import acting, asking
-from tasks.locks import lock
 from tasks.promotions import Promotion
 from tasks.records import write
 
@@ -91,18 +90,8 @@ def refuse_unless_approved(promotion: Promotion) -> None:
 @contextmanager
 def changing_configuration(promotion: Promotion, plan: ConfigurationPlan) -> Iterator[ConfigurationPlan]:
     """Holds the target's lock, gives the plan as it is now, and puts back when the block fails or is cancelled."""
-    ledger, name = promotion.application.ledger, plan_name(plan)
-    with lock(promotion.application.name, plan.target, promotion.catalogue.lock):
-        write(ledger, EventKind.LOCK_TAKEN, plan.target, f"{plan.target} is ours.", name)
-        try:
-            yield plan_again(promotion, plan)
-        except BaseException as error:  # a cancelled run must not leave half a configuration either
-            told = put_back_all(promotion, name, error)
-            if told is None or not isinstance(error, Exception):
-                raise
-            raise told from error
-        finally:
-            write(ledger, EventKind.LOCK_RELEASED, plan.target, f"{plan.target} is free again.", name)
+    with holding(promotion, plan_name(plan), frozenset({EventKind.CONFIGURATION_INTENT})):
+        yield plan_again(promotion, plan)
 
 
 @asking("plan again under the lock")
@@ -125,23 +114,6 @@ def apply_configuration_alone(promotion: Promotion, plan: ConfigurationPlan) -> 
     """Writes the differences and proves by reading that they arrived."""
     ledger, parameters = promotion.application.ledger, promotion.target.parameters
     carry_out(ledger, parameters, plan, plan_name(plan), get_run_logger().info)
-
-
-def put_back_all(promotion: Promotion, plan_hash: str, cause: BaseException) -> PromotionError | None:
-    """Puts the configuration back to before the first write; the error to raise, None when nothing was begun."""
-    environment = promotion.target.environment.name
-    intents = unsettled(promotion.application.ledger.records(), environment)
-    intent = combined(intents)
-    if intent is None:
-        return None
-    get_run_logger().error("putting the configuration of %s back: %s", environment, cause)
-    said = str(cause) or f"{type(cause).__name__}."
-    try:
-        put_back_configuration(promotion, plan_hash, intents)
-    except PromotionError as trouble:
-        return PutBackFailed(said, [], [str(trouble)])
-    now = f"The parameters below {intent.root} are what they were."
-    return PutBack(said, ["configuration"], now)
 
 
 def configuration_rehearsed(promotion: Promotion, plan: ConfigurationPlan) -> State[Any]:

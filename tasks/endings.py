@@ -22,7 +22,8 @@ from blocks.doors import Application, open_application
 from rules.errors import Busy, Declined, InvalidInput, PromotionError, PutBack, PutBackFailed, Refused
 from rules.plans import Plan
 from rules.records import Event, EventKind
-from tasks.announcing import announce
+from tasks.announcing import announce, announce_unrecorded
+from tasks.kinds import acting
 from tasks.promotions import Promotion
 
 P = ParamSpec("P")
@@ -73,14 +74,20 @@ def _end_badly(name: str, error: Exception) -> State[Any]:
     kind, state_name = ENDS.get(type(error), (EventKind.FAILED, "Failed"))
     get_run_logger().error("%s: %s", state_name, error)
     try:
-        application = open_application(name)
-    except PromotionError as closed:  # then there is no ledger and no channel to tell
-        get_run_logger().error("the end of this run could not be recorded: %s", closed)
-    else:
-        _close(application, _ending_event(application, kind, str(error) or type(error).__name__))
+        _tell_bad_end(open_application(name), kind, str(error) or type(error).__name__)
+    except Exception as trouble:  # noqa: BLE001 - the run ends as it ended, whoever could not be told of it
+        get_run_logger().error("the end of this run could not be told: %s", trouble)
     if not isinstance(error, PromotionError):
         raise error
     return Failed(name=state_name, message=str(error))
+
+
+def _tell_bad_end(application: Application, kind: EventKind, sentence: str) -> None:
+    try:
+        _close(application, _ending_event(application, kind, sentence))
+    except PromotionError as trouble:
+        get_run_logger().error("the end of this run could not be recorded: %s", trouble)
+        announce_unrecorded(application, Event(str(flow_run.id), "", "", kind, sentence), str(flow_run.flow_name))
 
 
 def _ending_event(application: Application, kind: EventKind, sentence: str) -> Event:
@@ -92,5 +99,11 @@ def _ending_event(application: Application, kind: EventKind, sentence: str) -> E
 
 
 def _close(application: Application, event: Event) -> None:
-    application.ledger.append(event)
+    record_end(application, event)
     announce(application, event.run_id, str(flow_run.flow_name))
+
+
+@acting("record the end")
+def record_end(application: Application, event: Event) -> None:
+    """A task, so that a short outage of the ledger does not leave the run without its last word."""
+    application.ledger.append(event)

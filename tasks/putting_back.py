@@ -12,7 +12,6 @@ from prefect import get_run_logger
 from blocks.containers import BlueGreen
 from rules.arrival import check_arrival
 from rules.errors import PromotionError, PutBack, PutBackFailed, RolloutFailed
-from rules.plans import Plan
 from rules.records import Event, EventKind
 from rules.rollouts import next_step_back
 from rules.settling import services_before, unsettled
@@ -30,26 +29,31 @@ Undo = tuple[str, Callable[[], object]]
 """What is put back, in words, and the act. Of several side by side the act waits for the end."""
 
 
-def put_back(promotion: Promotion, plan: Plan, cause: BaseException) -> PromotionError | None:
-    """Puts the target back to what it was before the first unsettled change.
+def put_back(
+    promotion: Promotion, plan_hash: str, kinds: frozenset[EventKind], cause: BaseException
+) -> PromotionError | None:
+    """Puts the target back to what it was before the first unsettled change of these kinds.
 
     Returns the error to raise: PutBack, PutBackFailed, or None when nothing had been changed.
     """
     environment = promotion.target.environment.name
-    intents = unsettled(promotion.application.ledger.records(), environment)
+    try:
+        recorded = unsettled(promotion.application.ledger.records(), environment)
+    except Exception as trouble:  # noqa: BLE001 - not knowing what to put back is not having put it back
+        return PutBackFailed(_sentence(cause), [], [f"whatever was begun, which the ledger does not tell: {trouble}"])
+    intents = [intent for intent in recorded if intent.kind in kinds]
     if not intents:
         return None
     get_run_logger().error("putting %s back: %s", environment, cause)
     restored, stuck = [], []
-    for side_by_side in _undoings(promotion, plan, intents):
+    for side_by_side in _undoings(promotion, plan_hash, intents):
         done, left = _undo(side_by_side)
         restored += done
         stuck += left
     if stuck:
         return PutBackFailed(_sentence(cause), restored, stuck)
-    return PutBack(
-        _sentence(cause), [what for what in restored if what != LOOK], f"{environment} is again what it was before."
-    )
+    told = [what for what in restored if what != LOOK]
+    return PutBack(_sentence(cause), told, f"{environment} is again what it was before.")
 
 
 def _undo(side_by_side: Sequence[Undo]) -> tuple[list[str], list[str]]:
@@ -58,33 +62,37 @@ def _undo(side_by_side: Sequence[Undo]) -> tuple[list[str], list[str]]:
         try:
             finish()
             restored.append(what)
-        except PromotionError as trouble:  # the others are still put back; what is stuck is told and paged
+        except PromotionError as trouble:
             stuck.append(f"{what}: {trouble}")
+        except Exception as trouble:  # noqa: BLE001 - whatever it is, the others are still put back and somebody is paged
+            stuck.append(f"{what}: {type(trouble).__name__}: {trouble}")
     return restored, stuck
 
 
-def _undoings(promotion: Promotion, plan: Plan, intents: Sequence[Event]) -> Iterator[Sequence[Undo]]:
+def _undoings(promotion: Promotion, plan_hash: str, intents: Sequence[Event]) -> Iterator[Sequence[Undo]]:
     """Traffic first, the last wave before the first; then flags, configuration, and a look at what serves."""
     before = services_before(intents)
     kinds = {intent.kind for intent in intents}
     for wave in reversed(promotion.catalogue.waves()):
         # Submitted when its turn comes, so that a wave is back before the one under it moves.
-        yield [_returning(promotion, plan, service, before[service.id]) for service in wave if service.id in before]
+        yield [
+            _returning(promotion, plan_hash, service, before[service.id]) for service in wave if service.id in before
+        ]
     if EventKind.FLAGS_INTENT in kinds:
-        yield [("flags", lambda: put_back_flags(promotion, plan.hash, intents))]
+        yield [("flags", lambda: put_back_flags(promotion, plan_hash, intents))]
     if EventKind.CONFIGURATION_INTENT in kinds:
-        yield [("configuration", lambda: put_back_configuration(promotion, plan.hash, intents))]
+        yield [("configuration", lambda: put_back_configuration(promotion, plan_hash, intents))]
     if before:
         yield [(LOOK, lambda: verify_return(promotion, before))]
 
 
-def _returning(promotion: Promotion, plan: Plan, service: Service, before: Mapping[str, Any]) -> Undo:
+def _returning(promotion: Promotion, plan_hash: str, service: Service, before: Mapping[str, Any]) -> Undo:
     named = return_service.with_options(task_run_name=f"put back {service.id}")
-    return service.id, named.submit(promotion, plan, service, before).result
+    return service.id, named.submit(promotion, plan_hash, service, before).result
 
 
 @acting("put back service")
-def return_service(promotion: Promotion, plan: Plan, service: Service, before: Mapping[str, Any]) -> None:
+def return_service(promotion: Promotion, plan_hash: str, service: Service, before: Mapping[str, Any]) -> None:
     """One service back to the image that it served: by stopping what goes forward, or by a deployment backwards."""
     doors = promotion.target
     if len(before["digests"]) != 1:
@@ -96,7 +104,7 @@ def return_service(promotion: Promotion, plan: Plan, service: Service, before: M
     # No bake and no alarms on the way back: the old version is the known good one and speed is what counts.
     step = follower(promotion, service.id).follow(order, BlueGreen(bake_minutes=0), next_step_back)
     ledger, kind = promotion.application.ledger, EventKind.ROLLOUT_ROLLED_BACK
-    write(ledger, kind, doors.environment.name, step.why, plan.hash, service=service.id)
+    write(ledger, kind, doors.environment.name, step.why, plan_hash, service=service.id)
 
 
 @asking("verify what serves after putting back")

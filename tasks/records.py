@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from prefect.logging import get_logger
 from prefect.runtime import flow_run
 
 from blocks.ledger import Ledger
+from rules.errors import PromotionError
 from rules.records import Event, EventKind, Record
+
+logger = get_logger("promotion-flows.records")
 
 
 def write(
@@ -13,3 +17,11 @@ def write(
 ) -> Record:
     """Appends one record of the run that is under way."""
     return ledger.append(Event(str(flow_run.id or ""), plan_hash, environment, kind, sentence, details))
+
+
+def note(ledger: Ledger, event: Event) -> None:
+    """Appends what nothing depends on: a ledger out of reach must not hide how the work itself ended."""
+    try:
+        ledger.append(event)
+    except PromotionError as trouble:
+        logger.warning("not recorded: %s (%s)", event.sentence, trouble)

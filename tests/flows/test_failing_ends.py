@@ -1,0 +1,88 @@
+"""When putting back, the lock or the ledger itself fails: the run still says so, and somebody is paged."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from rules.errors import Outage, PutBackFailed, RolloutFailed
+from rules.messages import Page
+from rules.records import Event, EventKind
+from rules.settling import INTENTS
+from tasks.announcing import announce, announce_unrecorded
+from tasks.putting_back import _undo, put_back
+from tasks.records import note
+
+
+class DeafLedger:
+    """Out of reach."""
+
+    def append(self, _event: object) -> None:
+        raise Outage("The ledger", "appending", "no route")
+
+    def records(self, _run_id: str | None = None) -> Any:
+        raise Outage("The ledger", "reading", "no route")
+
+
+def promotion_with(ledger: object) -> Any:
+    return SimpleNamespace(
+        application=SimpleNamespace(name="batbern", ledger=ledger),
+        target=SimpleNamespace(environment=SimpleNamespace(name="staging")),
+    )
+
+
+def test_a_ledger_that_does_not_tell_what_was_begun_is_a_failed_put_back() -> None:
+    told = put_back(promotion_with(DeafLedger()), "plan", INTENTS, RolloutFailed("events", "it crashed"))
+    assert isinstance(told, PutBackFailed)
+    assert "it crashed" in str(told)
+    assert "The ledger did not answer" in str(told)
+
+
+def test_one_step_back_that_breaks_in_any_way_does_not_keep_the_others_from_going_back() -> None:
+    def broken() -> None:
+        raise KeyError("events")
+
+    restored, stuck = _undo([("events", broken), ("speakers", lambda: None)])
+    assert restored == ["speakers"]
+    assert stuck == ["events: KeyError: 'events'"]
+
+
+def test_that_the_lock_is_free_is_only_a_note() -> None:
+    note(cast("Any", DeafLedger()), Event("run", "plan", "staging", EventKind.LOCK_RELEASED, "staging is free again."))
+
+
+class Listener:
+    """Chat and pager in one: keeps what it is told, or fails at it."""
+
+    def __init__(self, trouble: Exception | None = None) -> None:
+        self.heard: list[Any] = []
+        self._trouble = trouble
+
+    def post(self, told: object) -> None:
+        if self._trouble:
+            raise self._trouble
+        self.heard.append(told)
+
+    trigger = note_change = post
+
+
+def application_with(ledger: object, chat: Listener, pager: Listener) -> Any:
+    return SimpleNamespace(name="batbern", ledger=ledger, chat=chat, pager=pager)
+
+
+STUCK = Event("run", "plan", "staging", EventKind.PUT_BACK_FAILED, "events is stuck.")
+
+
+def test_somebody_is_paged_although_the_ledger_is_out_of_reach() -> None:
+    chat, pager = Listener(), Listener()
+    announce_unrecorded(application_with(DeafLedger(), chat, pager), STUCK, "promote-to-staging")
+    assert [told.summary for told in pager.heard if isinstance(told, Page)]
+    assert "events is stuck." in chat.heard[0].text
+
+
+def test_a_channel_that_breaks_in_any_way_does_not_silence_the_others() -> None:
+    chat, pager = Listener(ValueError("no such code point")), Listener()
+    announce_unrecorded(application_with(DeafLedger(), chat, pager), STUCK, "promote-to-staging")
+    assert len(pager.heard) == 2
+
+
+def test_telling_how_a_run_ended_cannot_change_how_it_ended() -> None:
+    announce(application_with(DeafLedger(), Listener(), Listener()), "run", "promote-to-staging")
