@@ -1,4 +1,4 @@
-"""The product in its world, for tests: a real Prefect server, and the sandbox's world in a process of its own.
+"""The product in its world, for tests: a real Prefect server (`whole_server.py`), and the world in its own process.
 
 Shared by all tests of a session: each test brings its own release and tidies up what else it changed. Imports are
 inside the fixtures, so that the rules' tests do not pay for Prefect and AWS.
@@ -154,15 +154,6 @@ def watched(url: str) -> Iterator[list[Look]]:
 def look(service: dict[str, Any]) -> Look:
     revisions = {it["version"]: (it["weight"], it["healthy"]) for it in service["revisions"]}
     return Look(service["id"], revisions, (service["deployment"] or {}).get("stage", ""))
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """One Prefect server for all tests; it takes some ten seconds to start."""
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 @pytest.fixture(scope="session")

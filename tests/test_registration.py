@@ -1,8 +1,3 @@
-import contextlib
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +5,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 import yaml
 from prefect.blocks.core import Block
@@ -18,7 +12,6 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.flows import Flow, load_flow_from_entrypoint
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect_aws import AwsCredentials
 from pydantic import SecretStr
 
@@ -47,6 +40,7 @@ from rules.vocabulary import Role
 from tasks.locks import lock_name
 
 Captured = pytest.CaptureFixture[str]
+OTHER = "other"
 WORLD: dict[str, Any] = {
     "state": "/made-up",
     "catalogue": str(CATALOGUE),
@@ -56,48 +50,6 @@ WORLD: dict[str, Any] = {
         "edges": {name: f"http://127.0.0.1:50{at}" for at, name in enumerate(("dev", "staging", "production"), 10)},
     },
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A whole server, because the ephemeral one of Prefect's test harness schedules nothing."""
-    folder = tmp_path_factory.mktemp("prefect")
-    address = f"http://127.0.0.1:{free_port()}"
-    variables = {
-        **os.environ,
-        "HOME": str(folder),
-        "PREFECT_HOME": str(folder),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--no-ui"]
-    command += ["--port", address.rpartition(":")[2]]
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-    try:
-        wait_for_health(process, f"{address}/api/health", folder / "server.log")
-        with temporary_settings({PREFECT_API_URL: f"{address}/api", PREFECT_HOME: folder}):
-            yield
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def wait_for_health(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(address, trust_env=False, timeout=2).is_success:
-                return
-        time.sleep(0.2)  # another process is starting; there is no clock of ours to pass
-    raise RuntimeError(log.read_text()[-2000:])
 
 
 @pytest.fixture
@@ -110,47 +62,56 @@ def entrypoints() -> list[str]:
     return [deployment["entrypoint"] for deployment in yaml.safe_load(PREFECT_FILE.read_text())["deployments"]]
 
 
+@pytest.fixture(scope="module")
+def catalogue_option(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The shipped catalogue for an application of another name: batbern's documents lead to the other tests' world."""
+    file = tmp_path_factory.mktemp("catalogue") / "catalogue.toml"
+    file.write_text(CATALOGUE.read_text().replace('application = "batbern"', f'application = "{OTHER}"'))
+    return ["--catalogue", str(file)]
+
+
 @pytest.fixture(scope="module", autouse=True)
-def first(server: None) -> None:
-    assert main([]) == 0
+def first(prefect_server: None, catalogue_option: list[str]) -> None:
+    assert main(catalogue_option) == 0
 
 
-def test_the_application_opens_all_its_doors() -> None:
-    application = open_application("batbern")
-    assert application.catalogue == BATBERN
+def test_the_application_opens_all_its_doors(catalogue_option: list[str]) -> None:
+    application = open_application(OTHER)
+    assert application.catalogue == load_catalogue(Path(catalogue_option[1]))
     assert isinstance(application.ledger, LocalLedger)
     assert [doors.environment.name for doors in application.step_to(Role.STAGING)] == ["dev", "staging"]
 
 
 def test_the_registered_catalogue_is_found_wherever_the_project_lies() -> None:
-    assert load(CatalogueFile, "batbern").path == "deployments/catalogue.toml"
+    document = next(one for one in documents(BATBERN, CATALOGUE) if one.kind is CatalogueFile)
+    assert document.reviewed["path"] == "deployments/catalogue.toml"
 
 
 def test_an_account_is_what_the_catalogue_says() -> None:
-    account = load(Account, "batbern-staging")
+    account = load(Account, f"{OTHER}-staging")
     assert account.account_id == "222222222222"
     assert account.role_arn == "arn:aws:iam::222222222222:role/promotion-flows"
     assert account.region == "eu-central-1"
 
 
 def test_what_is_not_given_is_a_named_placeholder() -> None:
-    assert load(Pager, "batbern").routing_key.get_secret_value() == PLACEHOLDER
-    assert load(Probes, "batbern-dev").api_url == NO_ADDRESS
+    assert load(Pager, OTHER).routing_key.get_secret_value() == PLACEHOLDER
+    assert load(Probes, f"{OTHER}-dev").api_url == NO_ADDRESS
 
 
-def test_registering_again_changes_nothing(capsys: Captured) -> None:
-    main([])
+def test_registering_again_changes_nothing(catalogue_option: list[str], capsys: Captured) -> None:
+    main(catalogue_option)
     said = capsys.readouterr().out
     assert ": made" not in said
     assert ": changed" not in said
     assert said.count(": unchanged") == 11
-    assert "pager/batbern: routing_key is a placeholder; enter it in the Prefect UI" in said
+    assert f"pager/{OTHER}: routing_key is a placeholder; enter it in the Prefect UI" in said
 
 
 def test_each_environment_has_one_lock(client: SyncPrefectClient) -> None:
     limits = {limit.name: limit for limit in client.read_global_concurrency_limits(limit=50, offset=0)}
     for environment in ("dev", "staging", "production"):
-        limit = limits[lock_name("batbern", environment)]
+        limit = limits[lock_name(OTHER, environment)]
         assert (limit.limit, limit.active) == (1, True)
 
 
@@ -166,11 +127,17 @@ def test_the_work_pool_runs_processes(client: SyncPrefectClient) -> None:
     assert client.read_work_pool("promotions").type == "process"
 
 
-@pytest.mark.parametrize("name", ["promote-to-staging/batbern", "promote-configuration/batbern"])
-def test_a_deployment_is_ready_to_run(client: SyncPrefectClient, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "prefilled"),
+    [
+        ("promote-to-staging/batbern", {}),
+        ("promote-configuration/batbern", {"source": "dev", "target": "staging"}),
+    ],
+)
+def test_a_deployment_is_ready_to_run(client: SyncPrefectClient, name: str, prefilled: dict[str, str]) -> None:
     deployment = client.read_deployment_by_name(name)
     assert deployment.work_pool_name == "promotions"
-    assert deployment.parameters == {"application": "batbern"}
+    assert deployment.parameters == {"application": "batbern", **prefilled}
     assert "batbern" in deployment.tags
     assert deployment.description
     assert deployment.job_variables["env"] == {
@@ -267,7 +234,7 @@ def test_a_given_address_is_written_again_and_again(catalogue: Catalogue) -> Non
 def test_an_accounts_own_credentials_stay_and_its_role_follows_the_catalogue(catalogue: Catalogue) -> None:
     account: Account = saved(catalogue, Account)
     account.credentials.aws_secret_access_key = SecretStr("entered")
-    account.role_arn = "arn:aws:iam::999999999999:role/other"
+    account.role_arn = "arn:aws:iam::111111111111:role/other"
     account.save(f"{catalogue.application}-dev", overwrite=True)
 
     given = {"aws_secret_access_key": "given", "aws_client_parameters": {"endpoint_url": "http://x"}}
