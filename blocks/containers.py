@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from blocks.aws_errors import translated
+from botocore.exceptions import ClientError
+
+from blocks.aws_errors import code_of, translated
+from blocks.task_definitions import TaskDefinitions
 from rules.errors import Conflict, InvalidInput, Outage
 from rules.releases import ServiceState
 from rules.rollouts import Deployment, DeploymentStatus
@@ -19,7 +22,9 @@ from rules.vocabulary import Service
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import (
+        DeploymentAlarmsTypeDef,
         DeploymentConfigurationTypeDef,
+        ServiceDeploymentBriefTypeDef,
         ServiceDeploymentTypeDef,
         ServiceTypeDef,
         TaskTypeDef,
@@ -29,13 +34,6 @@ SYSTEM = "Amazon ECS"
 DESCRIBE_LIMIT = 10
 """ECS describes at most ten services a call."""
 TASK_LIMIT = 100
-_READ_ONLY = frozenset(
-    {
-        "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt",
-        "registeredBy", "deregisteredAt", "deleteRequestedAt",
-    }
-)  # fmt: skip
-"""What describe_task_definition says that register_task_definition does not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +42,23 @@ class BlueGreen:
 
     bake_minutes: float
     alarms: tuple[str, ...] = ()
+    """None: those that the service's owner has given it stay as they are."""
+    unguarded: bool = False
+    """On the way back neither alarms nor lifecycle hooks may hold up the version that is known to be good."""
 
     def request(self) -> DeploymentConfigurationTypeDef:
-        return {
+        request: DeploymentConfigurationTypeDef = {
             "strategy": "BLUE_GREEN",
-            "bakeTimeInMinutes": max(0, round(self.bake_minutes)),
-            # All three are required together; with no alarm the feature is switched off by name.
-            "alarms": {
-                "alarmNames": list(self.alarms),
-                "enable": bool(self.alarms),
-                "rollback": bool(self.alarms),
-            },
-            "lifecycleHooks": [],
+            "bakeTimeInMinutes": round(self.bake_minutes),
         }
+        if self.unguarded:
+            return {**request, "alarms": _alarms(()), "lifecycleHooks": []}
+        return {**request, "alarms": _alarms(self.alarms)} if self.alarms else request
+
+
+def _alarms(names: Sequence[str]) -> DeploymentAlarmsTypeDef:
+    """All three are required together; without alarms the feature is switched off by name."""
+    return {"alarmNames": list(names), "enable": bool(names), "rollback": bool(names)}
 
 
 class Containers:
@@ -64,6 +66,7 @@ class Containers:
 
     def __init__(self, ecs: ECSClient, cluster: str) -> None:
         self._ecs, self._cluster = ecs, cluster
+        self.definitions = TaskDefinitions(ecs)
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -79,17 +82,7 @@ class Containers:
     def ongoing(self, name: str) -> Deployment | None:
         """The service's deployment in progress, whoever started it."""
         with translated(SYSTEM, f"looking for deployments of {name}"):
-            briefs = self._ecs.list_service_deployments(
-                cluster=self._cluster,
-                service=name,
-                status=[
-                    "PENDING",
-                    "IN_PROGRESS",
-                    "STOP_REQUESTED",
-                    "ROLLBACK_REQUESTED",
-                    "ROLLBACK_IN_PROGRESS",
-                ],
-            )["serviceDeployments"]
+            briefs = list(self._briefs(name))
         if not briefs:
             return None
         newest = max(briefs, key=lambda brief: brief["createdAt"])
@@ -99,7 +92,7 @@ class Containers:
         with translated(SYSTEM, f"looking at deployment {arn}"):
             found = self._ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
         if not found:
-            raise InvalidInput("service deployment", arn, "one that ECS still knows (90 days)")
+            raise Outage(SYSTEM, f"looking at deployment {arn}", "it was listed and is not described yet")
         return self._deployment(found[0])
 
     def serving(self, name: str, container: str) -> frozenset[str]:
@@ -111,31 +104,12 @@ class Containers:
         services = self._describe_services([name])
         return bool(services) and _complete(services[0]) and self.ongoing(name) is None
 
-    def image_of(self, task_definition: str, container: str) -> str:
-        """The image reference that a task definition gives a container."""
-        return str(_container_of(self._task_definition(task_definition), container)["image"])
-
     def strategy(self, name: str) -> str:
         """How the service's last deployment was asked to run: `BLUE_GREEN`, `ROLLING`, …"""
         services = self._describe_services([name])
         return str(services[0].get("deploymentConfiguration", {}).get("strategy", "ROLLING")) if services else ""
 
     # --- acting --------------------------------------------------------------------------------------------
-
-    def register(self, task_definition: str, container: str, image: str) -> str:
-        """A revision of `task_definition` with `image` in `container`: the one that is there, else a new one. Its ARN.
-
-        Everything else (environment, secrets, size, role) stays as the target environment has it.
-        """
-        base = self._task_definition(task_definition)
-        if _container_of(base, container)["image"] == image:
-            return str(base["taskDefinitionArn"])
-        newest = self._task_definition(str(base["family"]))
-        wanted = _with_image(base, container, image)
-        if _with_image(newest, container, image) == wanted and _container_of(newest, container)["image"] == image:
-            return str(newest["taskDefinitionArn"])
-        with translated(SYSTEM, f"registering {image}"):
-            return self._ecs.register_task_definition(**wanted)["taskDefinition"]["taskDefinitionArn"]
 
     def start(self, name: str, task_definition: str, how: BlueGreen) -> str:
         """Starts the deployment of a task definition, unless it is on its way. The deployment's ARN.
@@ -167,9 +141,27 @@ class Containers:
         if not self.deployment(deployment).status.ongoing:
             return
         with translated(SYSTEM, f"rolling back {deployment}"):
-            self._ecs.stop_service_deployment(serviceDeploymentArn=deployment, stopType="ROLLBACK")
+            try:
+                self._ecs.stop_service_deployment(serviceDeploymentArn=deployment, stopType="ROLLBACK")
+            except ClientError as error:
+                if code_of(error) != "ConflictException":  # it ended meanwhile: the next look tells how
+                    raise
 
     # --- parts ---------------------------------------------------------------------------------------------
+
+    def _briefs(self, name: str) -> Iterator[ServiceDeploymentBriefTypeDef]:
+        token: dict[str, Any] = {}
+        while True:
+            page = self._ecs.list_service_deployments(
+                cluster=self._cluster,
+                service=name,
+                status=["PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"],
+                **token,
+            )
+            yield from page["serviceDeployments"]
+            if not page.get("nextToken"):
+                return
+            token = {"nextToken": page["nextToken"]}
 
     def _generated_names(self, wanted: Mapping[str, str]) -> dict[str, str]:
         with translated(SYSTEM, f"listing the services of {self._cluster}"):
@@ -191,19 +183,18 @@ class Containers:
         name = service["serviceName"]
         ongoing = self.ongoing(name)
         primary = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
-        stopped = [
-            task for task in self._tasks(name, "STOPPED") if task["taskDefinitionArn"] == service["taskDefinition"]
-        ]
+        definition = _serving_definition(service, ongoing)
+        stopped = [task for task in self._tasks(name, "STOPPED") if task["taskDefinitionArn"] == definition]
         return ServiceState(
             service=id_,
             name=name,
-            task_definition=service["taskDefinition"],
+            task_definition=definition,
             desired=service["desiredCount"],
             running=service["runningCount"],
             deployed_at=primary["createdAt"] if primary else service["createdAt"],
             digests=self._serving(name, container, ongoing),
             deploying=ongoing is not None,
-            deploying_to=self.image_of(ongoing.target_task_definition, container) if ongoing else "",
+            deploying_to=self.definitions.image_of(ongoing.target_task_definition, container) if ongoing else "",
             crashed_tasks=sum(1 for task in stopped if _died(task)),
         )
 
@@ -231,14 +222,16 @@ class Containers:
         target = answer["targetServiceRevision"]
         summaries = [target, *answer.get("sourceServiceRevisions", ())]
         definitions = self._definitions([one["arn"] for one in summaries])
+        if target["arn"] not in definitions:
+            raise Outage(SYSTEM, f"looking at {answer['serviceDeploymentArn']}", "its revision is not described yet")
         status = DeploymentStatus(answer["status"])
-        died = self._deaths(answer, definitions.get(target["arn"], "")) if status.ongoing else []
+        died = self._deaths(answer, definitions[target["arn"]]) if status.ongoing else []
         return Deployment(
             arn=answer["serviceDeploymentArn"],
             status=status,
             stage=answer.get("lifecycleStage", ""),
             target_revision=target["arn"],
-            target_task_definition=definitions.get(target["arn"], ""),
+            target_task_definition=definitions[target["arn"]],
             weight=target.get("requestedProductionTrafficWeight", 0.0),
             created_at=answer["createdAt"],
             reason=answer.get("rollback", {}).get("reason") or answer.get("statusReason", ""),
@@ -264,11 +257,6 @@ class Containers:
             (task for task in ours if task["createdAt"] >= deployment["createdAt"]), key=lambda task: task["createdAt"]
         )
 
-    def _task_definition(self, name: str) -> dict[str, Any]:
-        with translated(SYSTEM, f"reading task definition {name}"):
-            answer = self._ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
-            return {**answer["taskDefinition"], "tags": answer.get("tags", [])}
-
 
 def _the_one(id_: str, prefix: str, present: Sequence[str]) -> str | None:
     if prefix in present:
@@ -286,27 +274,15 @@ def _chunks(items: Sequence[str], size: int) -> Iterator[list[str]]:
     return (list(items[start : start + size]) for start in range(0, len(items), size))
 
 
-def _container_of(definition: Mapping[str, Any], container: str) -> Mapping[str, Any]:
-    for one in definition["containerDefinitions"]:
-        if one["name"] == container:
-            return dict(one)
-    names = ", ".join(one["name"] for one in definition["containerDefinitions"])
-    raise InvalidInput(
-        "container", container, f"one of {names} in {definition['taskDefinitionArn']}", "Mend the catalogue."
-    )
-
-
-def _with_image(definition: Mapping[str, Any], container: str, image: str) -> dict[str, Any]:
-    without = _READ_ONLY if definition.get("tags") else _READ_ONLY | {"tags"}  # an empty list of tags is refused
-    writable = {key: value for key, value in definition.items() if key not in without}
-    containers = [
-        {**one, "image": image} if one["name"] == container else one for one in definition["containerDefinitions"]
-    ]
-    return {**writable, "containerDefinitions": containers}
-
-
 def _digest_of(task: TaskTypeDef, container: str) -> str | None:
     return next((one.get("imageDigest") for one in task["containers"] if one["name"] == container), None)
+
+
+def _serving_definition(service: ServiceTypeDef, ongoing: Deployment | None) -> str:
+    """The one that carries the traffic; while another is on its way ECS names that one as the service's."""
+    if ongoing is not None and len(ongoing.carrying) == 1:
+        return next(iter(ongoing.carrying))
+    return service["taskDefinition"]
 
 
 def _complete(service: ServiceTypeDef) -> bool:

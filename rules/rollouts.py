@@ -87,6 +87,8 @@ class Observation:
     """Since this attempt began."""
     ended_minutes: float = 0.0
     """Since the followed deployment was first seen ended."""
+    ours: frozenset[str] = frozenset()
+    """On the way back: the task definitions that our own runs may have begun to deploy."""
 
 
 class Move(StrEnum):
@@ -121,10 +123,12 @@ def next_step(seen: Observation, policy: RolloutPolicy) -> Step:
 def _while_settling(seen: Observation, policy: RolloutPolicy) -> Step:
     if seen.steady:
         return Step(Move.DONE, f"{seen.service} serves {short(seen.digest)}.", 100.0)
-    if seen.minutes > policy.start_minutes:
+    # A task that is replaced, or autoscaling, just when the roll-out ended is no reason to take it back.
+    minutes = seen.ended_minutes if seen.followed else seen.minutes
+    if minutes > policy.start_minutes:
         return Step(
             Move.FAIL,
-            f"{seen.service} serves {short(seen.digest)}, but not with all its tasks after {seen.minutes:.0f} minutes",
+            f"{seen.service} serves {short(seen.digest)}, but not with all its tasks after {minutes:.0f} minutes",
         )
     return Step(Move.WAIT, f"{seen.service} serves {short(seen.digest)}, but not yet with all its tasks", 100.0)
 
@@ -136,6 +140,8 @@ def _while_ongoing(seen: Observation, ongoing: Deployment, policy: RolloutPolicy
             f"another deployment of {seen.service} is in progress, to {ongoing.target_task_definition} "
             f"({ongoing.arn}); wait for its end or stop it, then run again.",
         )
+    if overdue := _overdue(seen, ongoing, policy):
+        return overdue
     if ongoing.status.going_back:
         return Step(
             Move.WAIT,
@@ -150,6 +156,15 @@ def _while_ongoing(seen: Observation, ongoing: Deployment, policy: RolloutPolicy
         f"{seen.service}: {ongoing.stage or ongoing.status}, {ongoing.weight:g} % on the new revision",
         ongoing.weight,
     )
+
+
+def _overdue(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> Step | None:
+    """Also going back, and being stopped, must end: ECS itself would try for a day."""
+    most = policy.total_minutes + policy.start_minutes
+    if seen.minutes <= most:
+        return None
+    why = f"{ongoing.arn} of {seen.service} is still {ongoing.status} after {seen.minutes:.0f} minutes"
+    return Step(Move.FAIL, f"{why} (allowed: {most:g}); look at it in ECS.", ongoing.weight)
 
 
 def _too_bad(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> str:
@@ -183,16 +198,18 @@ def _after_the_end(seen: Observation, followed: Deployment, policy: RolloutPolic
 
 
 def next_step_back(seen: Observation, policy: RolloutPolicy) -> Step:
-    """The next step back to `digest`, the old one, after a failed promotion: stop what goes forward, return."""
-    if seen.ongoing is not None and seen.ongoing.target_task_definition != seen.task_definition:
-        if seen.ongoing.status.going_back:
-            return Step(Move.WAIT, f"ECS is rolling {seen.service} back", seen.ongoing.weight)
-        return Step(
-            Move.STOP,
-            f"{seen.service} was on its way to {seen.ongoing.target_task_definition}",
-            seen.ongoing.weight,
-        )
-    return next_step(seen, policy)
+    """The next step back to `digest`, the old one, after a failed promotion: stop what goes forward, return.
+
+    Only what is ours is stopped; somebody else's deployment is left alone, and that is a failure to go back.
+    """
+    ongoing = seen.ongoing
+    if ongoing is None or ongoing.target_task_definition not in seen.ours - {seen.task_definition}:
+        return next_step(seen, policy)
+    if overdue := _overdue(seen, ongoing, policy):
+        return overdue
+    if ongoing.status.going_back:
+        return Step(Move.WAIT, f"ECS is rolling {seen.service} back", ongoing.weight)
+    return Step(Move.STOP, f"{seen.service} was on its way to {ongoing.target_task_definition}", ongoing.weight)
 
 
 def _names(digests: frozenset[str]) -> str:

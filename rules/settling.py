@@ -49,6 +49,15 @@ def services_before(intents: Iterable[Event]) -> dict[str, Mapping[str, Any]]:
     return before
 
 
+def deployed_by_us(intents: Iterable[Event]) -> dict[str, frozenset[str]]:
+    """By service id: the task definitions that the unsettled roll-outs may have begun to deploy."""
+    ours: dict[str, frozenset[str]] = {}
+    for details in of_kind(intents, EventKind.ROLLOUT_INTENT):
+        after = frozenset({details["after"]["task_definition"]})
+        ours[details["service"]] = ours.get(details["service"], frozenset()) | after
+    return ours
+
+
 def _subject(event: Event) -> Subject:
     return event.kind, _service(event)
 

@@ -14,7 +14,7 @@ from rules.arrival import check_arrival
 from rules.errors import PromotionError, PutBack, PutBackFailed, RolloutFailed
 from rules.records import Event, EventKind
 from rules.rollouts import next_step_back
-from rules.settling import services_before, unsettled
+from rules.settling import deployed_by_us, services_before, unsettled
 from rules.vocabulary import Service, unmet
 from tasks.configuration import put_back_configuration
 from tasks.feature_flags import put_back_flags
@@ -71,13 +71,12 @@ def _undo(side_by_side: Sequence[Undo]) -> tuple[list[str], list[str]]:
 
 def _undoings(promotion: Promotion, plan_hash: str, intents: Sequence[Event]) -> Iterator[Sequence[Undo]]:
     """Traffic first, the last wave before the first; then flags, configuration, and a look at what serves."""
-    before = services_before(intents)
+    before, ours = services_before(intents), deployed_by_us(intents)
     kinds = {intent.kind for intent in intents}
     for wave in reversed(promotion.catalogue.waves()):
         # Submitted when its turn comes, so that a wave is back before the one under it moves.
-        yield [
-            _returning(promotion, plan_hash, service, before[service.id]) for service in wave if service.id in before
-        ]
+        moved = [service for service in wave if service.id in before]
+        yield [_returning(promotion, plan_hash, it, before[it.id], ours[it.id]) for it in moved]
     if EventKind.FLAGS_INTENT in kinds:
         yield [("flags", lambda: put_back_flags(promotion, plan_hash, intents))]
     if EventKind.CONFIGURATION_INTENT in kinds:
@@ -86,13 +85,17 @@ def _undoings(promotion: Promotion, plan_hash: str, intents: Sequence[Event]) ->
         yield [(LOOK, lambda: verify_return(promotion, before))]
 
 
-def _returning(promotion: Promotion, plan_hash: str, service: Service, before: Mapping[str, Any]) -> Undo:
+def _returning(
+    promotion: Promotion, plan_hash: str, service: Service, before: Mapping[str, Any], ours: frozenset[str]
+) -> Undo:
     named = return_service.with_options(task_run_name=f"put back {service.id}")
-    return service.id, named.submit(promotion, plan_hash, service, before).result
+    return service.id, named.submit(promotion, plan_hash, service, before, ours).result
 
 
 @acting("put back service")
-def return_service(promotion: Promotion, plan_hash: str, service: Service, before: Mapping[str, Any]) -> None:
+def return_service(
+    promotion: Promotion, plan_hash: str, service: Service, before: Mapping[str, Any], ours: frozenset[str]
+) -> None:
     """One service back to the image that it served: by stopping what goes forward, or by a deployment backwards."""
     doors = promotion.target
     if len(before["digests"]) != 1:
@@ -100,9 +103,9 @@ def return_service(promotion: Promotion, plan_hash: str, service: Service, befor
             service.id, f"before the promotion it served {before['digests'] or 'nothing'}: no state to go back to"
         )
     state = doors.containers.states([service], doors.environment.name)[service.id]
-    order = Order(service.id, state.name, service.container, before["task_definition"], before["digests"][0])
+    order = Order(service.id, state.name, service.container, before["task_definition"], before["digests"][0], ours)
     # No bake and no alarms on the way back: the old version is the known good one and speed is what counts.
-    step = follower(promotion, service.id).follow(order, BlueGreen(bake_minutes=0), next_step_back)
+    step = follower(promotion, service.id).follow(order, BlueGreen(bake_minutes=0, unguarded=True), next_step_back)
     ledger, kind = promotion.application.ledger, EventKind.ROLLOUT_ROLLED_BACK
     write(ledger, kind, doors.environment.name, step.why, plan_hash, service=service.id)
 

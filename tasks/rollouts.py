@@ -35,6 +35,8 @@ class Order:
     container: str
     task_definition: str
     digest: str
+    ours: frozenset[str] = frozenset()
+    """On the way back: the task definitions that our runs may have begun to deploy."""
 
 
 class Follower:
@@ -66,8 +68,9 @@ class Follower:
             try:
                 now = self._clock()
                 seen = self._look(order, deployment, (now - began) / 60, (now - (ended or now)) / 60)
-                deployment = seen.followed.arn if seen.followed else deployment
-                ended = ended or (now if seen.followed and not seen.followed.status.ongoing else None)
+                if seen.followed:
+                    deployment = seen.followed.arn
+                    ended = ended or (None if seen.followed.status.ongoing else now)
                 step = judge(seen, self._policy)
                 self._report(step)
                 if step.move is Move.DONE:
@@ -99,6 +102,7 @@ class Follower:
             ongoing=ongoing,
             minutes=minutes,
             ended_minutes=ended_minutes,
+            ours=order.ours,
         )
 
     def _act(self, step: Step, order: Order, how: BlueGreen, seen: Observation) -> str | None:
@@ -128,7 +132,7 @@ def roll_out(promotion: Promotion, plan: Plan, service: Service) -> Step:
     doors, digest = promotion.target, plan.release.digests[service.id]
     state = doors.containers.states([service], doors.environment.name)[service.id]
     image = f"{promotion.application.registry_url}/{service.repository}@{digest}"
-    definition = doors.containers.register(state.task_definition, service.container, image)
+    definition = doors.containers.definitions.register(state.task_definition, service.container, image)
     write(
         promotion.application.ledger,
         EventKind.ROLLOUT_INTENT,

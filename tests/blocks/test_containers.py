@@ -6,7 +6,7 @@ One furnished world for all tests here: each brings its own release and leaves n
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -57,7 +57,7 @@ class Staging:
         image = (
             f"{registry.account}.dkr.ecr.{registry.region}.amazonaws.com/{service.repository}@{release.digests[id_]}"
         )
-        definition = self.containers.register(state.task_definition, service.container, image)
+        definition = self.containers.definitions.register(state.task_definition, service.container, image)
         return Order(id_, state.name, service.container, definition, release.digests[id_])
 
     def follow(self, order: Order, **more: Any) -> list[Step]:
@@ -122,8 +122,8 @@ def test_registering_changes_the_image_and_nothing_else_and_is_repeatable(stagin
     one = staging.order(EVENTS, release)
     assert staging.order(EVENTS, release).task_definition == one.task_definition
     old = staging.containers.states([staging.service(EVENTS)], "staging")[EVENTS].task_definition
-    assert staging.containers.image_of(one.task_definition, "app").endswith(release.digests[EVENTS])
-    before, after = staging.containers._task_definition(old), staging.containers._task_definition(one.task_definition)
+    assert staging.containers.definitions.image_of(one.task_definition, "app").endswith(release.digests[EVENTS])
+    before, after = (staging.containers.definitions.read(it) for it in (old, one.task_definition))
     assert before["containerDefinitions"][0].get("environment") == after["containerDefinitions"][0].get("environment")
     assert before.get("executionRoleArn") == after.get("executionRoleArn")
 
@@ -131,7 +131,7 @@ def test_registering_changes_the_image_and_nothing_else_and_is_repeatable(stagin
 def test_a_container_that_the_task_definition_lacks_is_named(staging: Staging) -> None:
     state = staging.containers.states([staging.service(EVENTS)], "staging")[EVENTS]
     with pytest.raises(InvalidInput, match="sidecar"):
-        staging.containers.register(state.task_definition, "sidecar", "x@sha256:1")
+        staging.containers.definitions.register(state.task_definition, "sidecar", "x@sha256:1")
 
 
 @pytest.mark.parametrize("service", [EVENTS, GATEWAY])
@@ -184,10 +184,62 @@ def test_on_the_way_back_a_roll_out_in_progress_is_stopped_and_the_old_one_serve
     forward = staging.order(GATEWAY, staging.seed.push("good"))
     staging.containers.start(forward.name, forward.task_definition, BlueGreen(2))
     staging.pause(3)
-    back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)))
+    assert staging.containers.states([service], "staging")[GATEWAY].task_definition == old.task_definition
+    ours = frozenset({forward.task_definition})
+    back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)), ours=ours)
     steps = staging.follow(back, judge=next_step_back)
     assert steps[0].move is Move.STOP
     assert staging.containers.serving(old.name, "app") == old.digests
+
+
+def test_on_the_way_back_somebody_elses_roll_out_is_left_alone(staging: Staging) -> None:
+    old = staging.containers.states([staging.service(EVENTS)], "staging")[EVENTS]
+    theirs = staging.order(EVENTS, staging.seed.push("good"))
+    staging.containers.start(theirs.name, theirs.task_definition, BlueGreen(2))
+    back = replace(theirs, task_definition=old.task_definition, digest=next(iter(old.digests)))
+    with pytest.raises(RolloutFailed, match="another deployment"):
+        staging.follow(back, judge=next_step_back)
+    assert "StopServiceDeployment" not in {call.operation for call in staging.aws.calls}
+    assert staging.follow(theirs)[-1].move is Move.DONE
+
+
+def test_a_roll_out_that_ended_just_before_it_is_stopped_is_no_failure(staging: Staging) -> None:
+    order = staging.order(EVENTS, staging.seed.push("good"))
+    arn = staging.containers.start(order.name, order.task_definition, BlueGreen(2))
+    staging.follow(order)
+    staging.containers.stop(arn)
+
+
+def test_alarms_and_hooks_of_the_services_owner_are_left_to_him_on_the_way_forward() -> None:
+    assert set(BlueGreen(5).request()) == {"strategy", "bakeTimeInMinutes"}
+    assert BlueGreen(5, ("errors",)).request()["alarms"]["enable"]
+
+
+def test_nothing_holds_up_the_way_back() -> None:
+    request = BlueGreen(0, unguarded=True).request()
+    assert (request["alarms"]["enable"], request["lifecycleHooks"]) == (False, [])
+
+
+def test_a_deployment_whose_revision_is_not_known_yet_is_asked_for_again(staging: Staging) -> None:
+    order = staging.order(EVENTS, staging.seed.push("good"))
+    hidden = Hiding(staging.containers._ecs)
+    containers = Containers(cast("Any", hidden), "batbern-staging")
+    with pytest.raises(Outage, match="not described yet"):
+        containers.start(order.name, order.task_definition, BlueGreen(2))
+    assert staging.follow(order)[-1].move is Move.DONE
+
+
+class Hiding:
+    """ECS that lists a deployment before it can describe its revisions, as reads elsewhere lag behind."""
+
+    def __init__(self, ecs: Any) -> None:
+        self._ecs = ecs
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._ecs, operation)
+
+    def describe_service_revisions(self, **_: Any) -> dict[str, list[Any]]:
+        return {"serviceRevisions": []}
 
 
 def test_on_the_way_back_a_finished_roll_out_is_deployed_backwards(staging: Staging) -> None:

@@ -91,14 +91,29 @@ def test_success_is_our_digest_serving_after_our_deployment() -> None:
     assert next_step(ended(DeploymentStatus.SUCCESSFUL, NEW), POLICY).move is Move.DONE
 
 
+def test_a_task_short_when_a_long_roll_out_ends_is_waited_for() -> None:
+    seen = replace(ended(DeploymentStatus.SUCCESSFUL, NEW), steady=False, minutes=40)
+    assert next_step(seen, POLICY).move is Move.WAIT
+    assert next_step(replace(seen, ended_minutes=16), POLICY).move is Move.FAIL
+
+
+def back_from(**changes: object) -> Observation:
+    back = replace(on_its_way(**changes), digest=OLD, task_definition="td:old", followed=None)
+    return replace(back, ours=frozenset({"td:new"}))
+
+
 def test_on_the_way_back_what_goes_forward_is_stopped_first() -> None:
-    back = replace(on_its_way(), digest=OLD, task_definition="td:old", followed=None)
-    assert next_step_back(back, POLICY).move is Move.STOP
+    assert next_step_back(back_from(), POLICY).move is Move.STOP
+
+
+def test_on_the_way_back_somebody_elses_deployment_is_left_alone() -> None:
+    step = next_step_back(back_from(target_task_definition="td:theirs"), POLICY)
+    assert step.move is Move.FAIL
+    assert "another deployment" in step.why
 
 
 def test_on_the_way_back_a_rollback_in_progress_is_waited_for() -> None:
-    back = replace(on_its_way(status=DeploymentStatus.ROLLBACK_IN_PROGRESS), digest=OLD, task_definition="td:old")
-    assert next_step_back(back, POLICY).move is Move.WAIT
+    assert next_step_back(back_from(status=DeploymentStatus.ROLLBACK_IN_PROGRESS), POLICY).move is Move.WAIT
 
 
 def test_on_the_way_back_a_service_that_had_arrived_is_deployed_backwards() -> None:
@@ -116,7 +131,7 @@ DEPLOYMENTS = st.builds(
     status=st.sampled_from(DeploymentStatus),
     stage=st.sampled_from(["", "SCALE_UP", "BAKE_TIME", "SOMETHING_NEW"]),
     target_revision=st.just("rev"),
-    target_task_definition=st.sampled_from(["td:new", "td:other"]),
+    target_task_definition=st.sampled_from(["td:new", "td:half", "td:other"]),
     weight=st.sampled_from([0.0, 10.0, 100.0]),
     created_at=st.just(NOW),
     failed_tasks=st.integers(0, 5),
@@ -132,6 +147,7 @@ OBSERVATIONS = st.builds(
     ongoing=st.none() | DEPLOYMENTS.filter(lambda deployment: deployment.status.ongoing),
     minutes=st.floats(0, 100),
     ended_minutes=st.floats(0, 10),
+    ours=st.just(frozenset({"td:new", "td:half"})),
 )
 
 
@@ -157,6 +173,19 @@ def test_going_forward_only_our_own_roll_out_is_stopped(seen: Observation) -> No
         assert seen.ongoing is not None
         assert seen.ongoing.target_task_definition == "td:new"
         assert not seen.ongoing.status.going_back
+
+
+@given(OBSERVATIONS)
+def test_nobody_elses_roll_out_is_ever_stopped(seen: Observation) -> None:
+    if next_step_back(seen, POLICY).move is Move.STOP:
+        assert seen.ongoing is not None
+        assert seen.ongoing.target_task_definition in seen.ours
+
+
+@given(OBSERVATIONS.filter(lambda seen: seen.ongoing is not None))
+def test_nothing_in_progress_is_waited_for_for_ever(seen: Observation) -> None:
+    for judge in (next_step, next_step_back):
+        assert judge(replace(seen, minutes=75.1), POLICY).move is Move.FAIL
 
 
 @given(OBSERVATIONS)

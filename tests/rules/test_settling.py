@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.records import Event, EventKind, Record
-from rules.settling import INTENTS, SETTLED_BY, UNDONE_BY, services_before, unsettled
+from rules.settling import INTENTS, SETTLED_BY, UNDONE_BY, deployed_by_us, services_before, unsettled
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -68,6 +68,14 @@ def test_going_back_means_back_to_before_the_first_of_them() -> None:
         return Event(run, "hash", "staging", ROLLOUT, "", details)
 
     assert services_before([intent("r1", "old"), intent("r2", "half")])["events"]["digests"] == ["old"]
+
+
+def test_what_any_of_them_deployed_is_ours() -> None:
+    def intent(run: str, definition: str) -> Event:
+        details = {"service": "events", "after": {"task_definition": definition, "digest": "new"}}
+        return Event(run, "hash", "staging", ROLLOUT, "", details)
+
+    assert deployed_by_us([intent("r1", "td:8"), intent("r2", "td:9")]) == {"events": {"td:8", "td:9"}}
 
 
 KINDS = st.sampled_from(sorted(INTENTS | SETTLED_BY | set(UNDONE_BY)))
