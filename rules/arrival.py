@@ -9,9 +9,10 @@ from rules.vocabulary import Finding, Verdict, short
 def check_target(
     states: Mapping[str, ServiceState], digests: Mapping[str, str], environment: str
 ) -> tuple[Finding, ...]:
-    """Before the first write: every service is there and nobody else is deploying. One finding a service.
+    """Before the first write: every service is there, has a state to go back to, and nobody else is deploying.
 
-    A deployment in progress to the very image is ours, left by a run that died: the promotion goes on with it.
+    One finding a service. A deployment in progress to the very image is ours, left by a run that died: the
+    promotion goes on with it.
     """
     return tuple(_ready(service, digest, states.get(service), environment) for service, digest in digests.items())
 
@@ -26,6 +27,16 @@ def _ready(service: str, digest: str, state: ServiceState | None, environment: s
         return Finding(gate, Verdict.FAILED, sentence, "deploying", "no deployment in progress")
     if state.deploying:
         return Finding(gate, Verdict.PASSED, f"{service} is on its way to this image in {environment}.", counts)
+    if state.desired == 0:
+        sentence = (
+            f"{service} is scaled to 0 tasks in {environment}, so that nothing could be seen to serve; scale it up."
+        )
+        return Finding(gate, Verdict.FAILED, sentence, counts, "1 task or more")
+    if len(state.digests) > 1:
+        sentence = (
+            f"{service} runs {len(state.digests)} images in {environment} at once: there is no one state to go back to."
+        )
+        return Finding(gate, Verdict.FAILED, sentence, " ".join(sorted(state.digests)), "one digest")
     return Finding(gate, Verdict.PASSED, f"{service} is ready in {environment}.", counts)
 
 

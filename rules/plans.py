@@ -101,3 +101,27 @@ def check_image_changes(plan: Plan) -> Finding:
         else f"{plan.target} already runs the images of {plan.release.version}."
     )
     return Finding("plan", Verdict.PASSED, sentence, plan.hash)
+
+
+def check_same_plan(before: Plan, now: Plan | None) -> tuple[Finding, ...]:
+    """Whether planning again gives the plan that was agreed on, for a target that nobody else has moved since."""
+    found = now.hash if now else "no plan"
+    if now is None or before.hash != found:
+        sentence = "What would be promoted has changed since the plan was made; run again to plan afresh."
+        return (Finding("plan unchanged", Verdict.FAILED, sentence, found, before.hash),)
+    return (
+        Finding("plan unchanged", Verdict.PASSED, "The plan is unchanged.", found, before.hash),
+        _unmoved(before, now),
+    )
+
+
+def _unmoved(before: Plan, now: Plan) -> Finding:
+    """Another run, that held the lock before us, may have brought a newer release."""
+    agreed = {one.service: {one.before, one.after} for one in before.services}
+    moved = [one.service for one in now.services if one.before not in agreed[one.service]]
+    allowed = "as the plan found it"
+    if moved:
+        names = ", ".join(moved)
+        sentence = f"Somebody else changed {names} in {now.target} since the plan was made; run again to plan afresh."
+        return Finding("target unchanged", Verdict.FAILED, sentence, names, allowed)
+    return Finding("target unchanged", Verdict.PASSED, f"{now.target} is as the plan found it.", "unchanged", allowed)

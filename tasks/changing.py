@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rules.errors import PutBackFailed
-from rules.plans import Plan
+from rules.plans import Plan, check_same_plan
 from rules.records import Event, EventKind
 from rules.settling import INTENTS
-from rules.vocabulary import Finding, Verdict, unmet
+from rules.vocabulary import unmet
 from tasks.kinds import asking
 from tasks.locks import lock
 from tasks.promotions import Promotion, plan_promotion, refuse
@@ -56,16 +56,7 @@ def lock_lost(environment: str) -> PutBackFailed:
 def recheck(promotion: Promotion, plan: Plan) -> Plan:
     """The same plan against what stands there now. Raises Refused when it changed, is unsafe, or others deploy."""
     now, findings = plan_promotion.fn(promotion, plan.release)
-    findings = (*findings, same_plan(plan, now))
+    findings = (*findings, *check_same_plan(plan, now))
     if now is None or unmet(findings):
         raise refuse(promotion, findings)
     return now
-
-
-def same_plan(before: Plan, now: Plan | None) -> Finding:
-    """Whether planning again gives the plan that was agreed on."""
-    found = now.hash if now else "no plan"
-    if before.hash == found:
-        return Finding("plan unchanged", Verdict.PASSED, "The plan is unchanged.", found, before.hash)
-    sentence = "What would be promoted has changed since the plan was made; run again to plan afresh."
-    return Finding("plan unchanged", Verdict.FAILED, sentence, found, before.hash)

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from blocks.doors import Doors
-from rules.arrival import check_arrival
 from rules.errors import PromotionError
 from rules.plans import Plan
 from rules.probing import HealthAnswer, judge_health, judge_smoke, judge_soak
@@ -16,6 +15,7 @@ from tasks.feature_flags import verify_flags
 from tasks.kinds import asking
 from tasks.promotions import Promotion, refuse
 from tasks.records import write
+from tasks.rollouts import arrival
 
 NOT_YET = "This version of promotion-flows does not have this gate."
 
@@ -73,10 +73,8 @@ def check_validation() -> tuple[Finding, ...]:
 
 @asking("check digests")
 def check_digests(promotion: Promotion, plan: Plan) -> tuple[Finding, ...]:
-    environment = promotion.target.environment.name
-    return check_arrival(
-        promotion.target.containers.states(promotion.services, environment), plan.release.digests, environment
-    )
+    """Every service serves the release's image, with all its tasks."""
+    return arrival(promotion, plan.release.digests)
 
 
 def check_arrived(promotion: Promotion, plan: Plan) -> tuple[Finding, ...]:

@@ -10,7 +10,6 @@ from typing import Any
 from prefect import get_run_logger
 
 from blocks.containers import BlueGreen
-from rules.arrival import check_arrival
 from rules.errors import PromotionError, PutBack, PutBackFailed, RolloutFailed
 from rules.records import Event, EventKind
 from rules.rollouts import next_step_back
@@ -21,7 +20,7 @@ from tasks.feature_flags import put_back_flags
 from tasks.kinds import acting, asking
 from tasks.promotions import Promotion
 from tasks.records import write
-from tasks.rollouts import Order, follower
+from tasks.rollouts import Order, arrival, follower
 
 LOOK = "what serves"
 """The last step, which puts nothing back and proves that the rest did."""
@@ -113,10 +112,8 @@ def return_service(
 @asking("verify what serves after putting back")
 def verify_return(promotion: Promotion, before: Mapping[str, Mapping[str, Any]]) -> None:
     """Every service that was touched serves its old image, or this raises what does not."""
-    environment = promotion.target.environment.name
-    states = promotion.target.containers.states(promotion.services, environment)
     wanted = {service: details["digests"][0] for service, details in before.items() if details["digests"]}
-    wrong = unmet(check_arrival(states, wanted, environment))
+    wrong = unmet(arrival(promotion, wanted))
     if wrong:
         raise PromotionError(" ".join(finding.sentence for finding in wrong))
 

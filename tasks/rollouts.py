@@ -1,19 +1,20 @@
 """Traffic moves: blue-green by Amazon ECS, one service a task, services of one wave side by side."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from prefect import get_run_logger
 from prefect.futures import wait
 
 from blocks.containers import BlueGreen, Containers
+from rules.arrival import check_arrival
 from rules.catalogue import RolloutPolicy
 from rules.errors import Outage, RolloutFailed
 from rules.plans import Plan
 from rules.records import EventKind
 from rules.rollouts import Move, Observation, Step, next_step
-from rules.vocabulary import Service
+from rules.vocabulary import Finding, Service, Verdict, worst
 from tasks.artifacts import Progress
 from tasks.kinds import acting
 from tasks.promotions import Promotion
@@ -154,6 +155,24 @@ def roll_out(promotion: Promotion, plan: Plan, service: Service) -> Step:
         service=service.id,
     )
     return step
+
+
+def arrival(
+    promotion: Promotion,
+    digests: Mapping[str, str],
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> tuple[Finding, ...]:
+    """A finding for each service: whether it serves its digest. A task short (autoscaling) is given a moment."""
+    environment, policy = promotion.target.environment.name, promotion.catalogue.rollout
+    deadline = clock() + policy.settle_minutes * 60
+    while True:
+        findings = check_arrival(
+            promotion.target.containers.states(promotion.services, environment), digests, environment
+        )
+        if worst(finding.verdict for finding in findings) is not Verdict.INCONCLUSIVE or clock() >= deadline:
+            return findings
+        pause(policy.poll_seconds)
 
 
 def blue_green(promotion: Promotion, service: Service) -> BlueGreen:

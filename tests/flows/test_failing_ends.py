@@ -1,15 +1,22 @@
 """When putting back, the lock or the ledger itself fails: the run still says so, and somebody is paged."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
+from rules.catalogue import RolloutPolicy
 from rules.errors import Outage, PutBackFailed, RolloutFailed
 from rules.messages import Page
 from rules.records import Event, EventKind
+from rules.releases import ServiceState
 from rules.settling import INTENTS
+from rules.vocabulary import Verdict
 from tasks.announcing import announce, announce_unrecorded
 from tasks.putting_back import _undo, put_back
 from tasks.records import note
+from tasks.rollouts import arrival
+
+OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64
 
 
 class DeafLedger:
@@ -62,6 +69,44 @@ class Listener:
         self.heard.append(told)
 
     trigger = note_change = post
+
+
+class Staging:
+    """Containers of one service whose autoscaling is one task short for so many looks."""
+
+    def __init__(self, short: int, digest: str = NEW) -> None:
+        self.short, self.digest, self.now = short, digest, 0.0
+
+    def states(self, _services: object, _environment: str) -> dict[str, ServiceState]:
+        self.short -= 1
+        running = 2 if self.short < 0 else 1
+        at = datetime(2026, 11, 22, tzinfo=UTC)
+        return {"events": ServiceState("events", "Events-x1", "td:7", 2, running, at, frozenset({self.digest}))}
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def verdict_of(staging: Staging) -> Verdict:
+    target = SimpleNamespace(environment=SimpleNamespace(name="staging"), containers=staging)
+    promotion = SimpleNamespace(target=target, services=(), catalogue=SimpleNamespace(rollout=RolloutPolicy()))
+    [finding] = arrival(cast("Any", promotion), {"events": NEW}, lambda: staging.now, staging.pause)
+    return finding.verdict
+
+
+def test_a_release_is_not_taken_back_for_a_task_that_is_just_being_started() -> None:
+    assert verdict_of(Staging(short=5)) is Verdict.PASSED
+
+
+def test_a_task_that_stays_away_is_no_arrival() -> None:
+    staging = Staging(short=10_000)
+    assert verdict_of(staging) is Verdict.INCONCLUSIVE
+    assert staging.now == 180
+
+
+def test_another_image_is_told_at_once() -> None:
+    staging = Staging(short=0, digest=OLD)
+    assert (verdict_of(staging), staging.now) == (Verdict.FAILED, 0)
 
 
 def application_with(ledger: object, chat: Listener, pager: Listener) -> Any:

@@ -48,6 +48,14 @@ def test_a_quiet_target_is_ready() -> None:
     assert target(SERVING) is Verdict.PASSED
 
 
+def test_a_service_scaled_to_nothing_is_not_ready() -> None:
+    assert target(replace(SERVING, desired=0, running=0, digests=frozenset())) is Verdict.FAILED
+
+
+def test_two_images_at_once_are_no_state_to_go_back_to() -> None:
+    assert target(replace(SERVING, digests=frozenset({OLD, NEW}))) is Verdict.FAILED
+
+
 def test_somebody_elses_deployment_is_in_the_way() -> None:
     assert target(replace(SERVING, deploying=True, deploying_to=f"registry/events@{OLD}")) is Verdict.FAILED
     assert target(replace(SERVING, deploying=True, deploying_to="registry/events:latest")) is Verdict.FAILED

@@ -10,8 +10,8 @@ from rules.configuration import ConfigurationPlan, plan_configuration
 from rules.feature_flags import plan_flags
 from rules.flag_states import EnvironmentFlags
 from rules.parameters import Parameter
-from rules.plans import Plan, ServiceChange, check_image_changes, check_strategies, service_changes
-from rules.vocabulary import Controller, Environment, Release, Role, Service, Strategy, Verdict
+from rules.plans import Plan, ServiceChange, check_image_changes, check_same_plan, check_strategies, service_changes
+from rules.vocabulary import Controller, Environment, Release, Role, Service, Strategy, Verdict, unmet
 
 OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64
 EVENTS = Service("events", "Events-", "batbern/events", "app", "/health", wave=1)
@@ -84,3 +84,20 @@ def test_the_table_shows_images_and_parameters_and_no_row_for_what_stays() -> No
     assert [(row["what"], row["name"]) for row in rows][:2] == [("image", "events"), ("image", "gateway")]
     assert any(row["name"].endswith("ttl") for row in rows)
     assert not any(row["what"] == "image" for row in plan(before=NEW).table())
+
+
+def test_a_plan_stands_while_the_target_is_as_it_was_or_already_as_it_shall_be() -> None:
+    assert unmet(check_same_plan(plan(), plan())) == ()
+    assert unmet(check_same_plan(plan(), plan(ttl_in_target="60", before=NEW))) == ()
+
+
+def test_a_target_that_another_run_moved_meanwhile_is_not_overwritten() -> None:
+    newer = "sha256:" + "2" * 64
+    [finding] = unmet(check_same_plan(plan(), plan(before=newer)))
+    assert finding.gate == "target unchanged"
+    assert "events, gateway" in finding.sentence
+
+
+def test_another_plan_or_none_is_not_the_one_that_was_agreed_on() -> None:
+    for now in (None, replace(plan(), catalogue_sha256="other")):
+        assert [finding.gate for finding in unmet(check_same_plan(plan(), now))] == ["plan unchanged"]
