@@ -5,6 +5,10 @@ import logging
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from pydantic import ValidationError
+
+from rules.errors import InvalidInput
+
 EXCERPT = 300
 SHORTEST_SECRET = 4
 """Anything shorter would blot out ordinary words."""
@@ -45,3 +49,12 @@ def excerpt(text: str, limit: int = EXCERPT) -> str:
     """The text on one line, cut on a code point."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def invalid(what: str, name: str, error: ValidationError) -> InvalidInput:
+    """What is wrong with a document's fields. To be raised `from None`: pydantic's own text shows the values."""
+    told = "; ".join(
+        f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ")
+        for one in error.errors(include_input=False, include_context=False, include_url=False)
+    )
+    return InvalidInput(what, name, "a document with valid fields", f"{told}. Mend it in the Prefect UI under Blocks.")

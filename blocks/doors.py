@@ -7,11 +7,13 @@ Documents are named by application and environment: `promotion-account/batbern-s
 from typing import TypeVar, cast
 
 from prefect.blocks.core import Block
+from pydantic import ValidationError
 
 from blocks.accounts import Account
 from blocks.catalogue import CatalogueFile
 from blocks.chat import Chat
 from blocks.containers import Containers
+from blocks.discretion import invalid
 from blocks.feature_flags import FeatureFlags
 from blocks.images import Images
 from blocks.ledger import Ledger, open_ledger
@@ -26,12 +28,15 @@ B = TypeVar("B", bound=Block)
 
 
 def load(kind: type[B], name: str) -> B:
-    """The block document of that kind and name."""
+    """The block document of that kind and name. Raises InvalidInput when it is not there or not valid."""
+    what = f"{kind.get_block_type_slug()} block"
     try:
         return cast("B", kind.load(name))  # typed as "or a coroutine", which it is not in synchronous code
+    except ValidationError as error:
+        raise invalid(what, name, error) from None
     except ValueError as error:
         raise InvalidInput(
-            f"{kind.get_block_type_slug()} block", name, "a registered document",
+            what, name, "a registered document",
             "Run `python -m deployments.register`, or create it in the Prefect UI under Blocks.",
         ) from error  # fmt: skip
 

@@ -12,15 +12,16 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, cast
 
 from prefect.blocks.core import Block
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from blocks.discretion import invalid
 from blocks.locked_ledger import S3Ledger
 from rules.errors import InvalidInput, Outage
 from rules.records import Event, EventKind, Head, Record, chain, is_sealed, read
@@ -54,16 +55,18 @@ class Ledger(Protocol):
         ...
 
 
-def open_ledger(name: str) -> Ledger:
+def open_ledger(name: str, kinds: Sequence[type[Block]] | None = None) -> Ledger:
     """The ledger of an application: the S3 document of that name, else the local one.
 
     Raises:
-        InvalidInput: no such document is registered.
+        InvalidInput: no such document is registered, or it is not valid: then there is no other ledger.
 
     """
-    for kind in (S3Ledger, LocalLedger):
+    for kind in kinds or (S3Ledger, LocalLedger):
         try:
             return cast("Ledger", kind.load(name))  # typed as "or a coroutine", not so in synchronous code
+        except ValidationError as error:
+            raise invalid("the ledger's block", name, error) from None
         except ValueError:
             continue
     raise InvalidInput(

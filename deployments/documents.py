@@ -82,9 +82,9 @@ def save(document: Document, given: Mapping[str, Any]) -> Outcome:
     existing = _existing(document)
     try:
         wanted = document.kind(**_values(document, existing, given))
-    except ValueError as error:
+    except ValueError:
         # pydantic's own message would show the values, and among them secrets
-        raise InvalidInput(document.path, sorted(given), "values of this block's fields") from error
+        raise InvalidInput(document.path, sorted(given), "values of this block's fields") from None
     if existing is not None and _fields(existing) == _fields(wanted):
         return Outcome.UNCHANGED
     wanted.save(document.name, overwrite=True)
