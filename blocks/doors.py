@@ -17,6 +17,7 @@ from blocks.discretion import invalid
 from blocks.feature_flags import FeatureFlags
 from blocks.images import Images
 from blocks.ledger import Ledger, open_ledger
+from blocks.load_balancers import LoadBalancers
 from blocks.pager import Pager
 from blocks.parameters import Parameters
 from blocks.probes import Probes
@@ -48,7 +49,9 @@ class Doors:
         account = load(Account, f"{catalogue.application}-{environment.name}")
         self.environment = environment
         self.services: tuple[Service, ...] = tuple(catalogue.services.values())
-        self.containers = Containers(account.client("ecs"), environment.cluster)
+        ecs = account.client("ecs")
+        self.containers = Containers(ecs, environment.cluster)
+        self.balancers = LoadBalancers(ecs, account.client("elbv2"), environment.cluster)
         self.parameters = Parameters(account.client("ssm"), environment.parameter_path)
         self.probes = load(Probes, f"{catalogue.application}-{environment.name}")
 

@@ -1,19 +1,20 @@
 """How a promotion begins: doors opened, release pinned, plan made."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from blocks.doors import Application, Doors, open_application
-from blocks.images import Images
 from rules.arrival import check_target
 from rules.catalogue import Catalogue
 from rules.errors import InvalidInput, Refused
 from rules.plans import Plan, check_image_changes, check_strategies, service_changes
 from rules.records import EventKind
-from rules.releases import check_running, is_sha, pin
-from rules.vocabulary import Finding, Image, Release, Role, Service, Verdict
+from rules.releases import ServiceState, check_running, is_sha, pin
+from rules.traffic import check_traffic
+from rules.vocabulary import Finding, Release, Role, Service, Verdict
 from tasks.artifacts import publish_table
 from tasks.configuration import plan_configuration_change
 from tasks.feature_flags import plan_flag_change
@@ -70,16 +71,12 @@ def pin_release(promotion: Promotion) -> tuple[Release | None, tuple[Finding, ..
     if any(finding.verdict is not Verdict.PASSED for finding in running):
         return None, running
     images = {
-        service.id: find_image(promotion.application.images, service, next(iter(states[service.id].digests)))
+        service.id: promotion.application.images.find(service.repository, next(iter(states[service.id].digests)))
         for service in promotion.services
     }
     release, finding = pin(states, images, promotion.requested, environment)
     get_run_logger().info(finding.sentence)
     return release, (*running, finding)
-
-
-def find_image(images: Images, service: Service, digest: str) -> Image | None:
-    return images.find(service.repository, digest)
 
 
 @asking("plan")
@@ -107,7 +104,16 @@ def plan_promotion(promotion: Promotion, release: Release | None) -> tuple[Plan 
         flags=flags,
         catalogue_sha256=promotion.catalogue.sha256,
     )
-    return plan, (*check_target(states, release.digests, target), *findings, check_image_changes(plan))
+    ready = (*check_target(states, release.digests, target), *check_balancers(promotion, states))
+    return plan, (*ready, *findings, check_image_changes(plan))
+
+
+def check_balancers(promotion: Promotion, states: Mapping[str, ServiceState]) -> tuple[Finding, ...]:
+    """Whether the load balancers of the target send traffic where ECS believes that it goes."""
+    balanced = [states[it.id] for it in promotion.services if it.load_balanced and it.id in states]
+    looks = {state.service: promotion.target.balancers.traffic(state.name) for state in balanced}
+    seen = {service: look for service, look in looks.items() if look is not None}
+    return check_traffic(promotion.services, seen, promotion.target.environment.name)
 
 
 def publish_plan(promotion: Promotion, plan: Plan | None) -> None:

@@ -34,6 +34,8 @@ PARSERS = {
 }
 PREFECT_NAMES = {"Completed", "Failed", "Cancelled"}
 """States that a run of ours ends in and that bear Prefect's own names."""
+PREFIXES = {"elbv2": "elasticloadbalancing"}
+"""Of IAM actions, where it is not the client's name."""
 IMPLIED_ACTIONS = {"ecs:TagResource", "iam:PassRole", "kms:Decrypt", "kms:Encrypt"}
 """What AWS demands beside the action that is called."""
 
@@ -167,12 +169,15 @@ def is_vocabulary(it: type) -> bool:
 def called_actions() -> set[str]:
     """IAM actions of the AWS calls in blocks/, the ledger's bucket apart (its module lists what it needs)."""
     sources = "\n".join(path.read_text() for path in (ROOT / "blocks").glob("*.py"))
-    calls = re.findall(r"self\._(ecs|ssm|ecr)\.(?:get_paginator\(\"(\w+)\"|(\w+)\b)", sources)
-    return {f"{service}:{''.join(map(str.title, (page or call).split('_')))}" for service, page, call in calls}
+    calls = re.findall(r"self\._(ecs|ssm|ecr|elbv2)\.(?:get_paginator\(\"(\w+)\"|(\w+)\b)", sources)
+    return {
+        f"{PREFIXES.get(service, service)}:{''.join(map(str.title, (page or call).split('_')))}"
+        for service, page, call in calls
+    }
 
 
 def test_the_iam_role_may_do_what_the_blocks_do_and_no_more() -> None:
-    granted = set(re.findall(r"\b(?:ecs|ssm|ecr|kms|iam):[A-Z]\w+", README))
+    granted = set(re.findall(r"\b(?:ecs|ssm|ecr|kms|iam|elasticloadbalancing):[A-Z]\w+", README))
     assert granted - IMPLIED_ACTIONS == called_actions()
 
 

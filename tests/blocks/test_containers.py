@@ -13,6 +13,7 @@ import pytest
 from blocks.catalogue import load_catalogue
 from blocks.containers import BlueGreen, Containers
 from blocks.images import Images
+from blocks.load_balancers import LoadBalancers
 from deployments.sandbox.accounts import SandboxAccounts
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.clock import ManualClock
@@ -21,7 +22,8 @@ from deployments.sandbox.seed import PushedRelease, Seed
 from rules.catalogue import Catalogue, RolloutPolicy
 from rules.errors import Conflict, InvalidInput, Outage, RolloutFailed
 from rules.rollouts import Move, Step, next_step_back
-from rules.vocabulary import Service
+from rules.traffic import check_traffic
+from rules.vocabulary import Service, Verdict
 from tasks.rollouts import Follower, Order
 
 REPOSITORY_ROOT = Path(__file__).parent.parent.parent
@@ -249,6 +251,50 @@ def test_on_the_way_back_a_finished_roll_out_is_deployed_backwards(staging: Stag
     back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)))
     assert [step.move for step in staging.follow(back, judge=next_step_back)][-1] is Move.DONE
     assert staging.containers.serving(old.name, "app") == old.digests
+
+
+def test_the_load_balancer_agrees_with_ecs_until_somebody_turns_its_weights(
+    staging: Staging, open_session_client: Callable[..., Any]
+) -> None:
+    elbv2 = open_session_client("elbv2")
+    balancers = LoadBalancers(staging.containers._ecs, elbv2, "batbern-staging")
+    gateway = staging.service(GATEWAY)
+    name = staging.containers.states([gateway], "staging")[GATEWAY].name
+    seen = balancers.traffic(name)
+    assert seen is not None
+    assert [it.verdict for it in check_traffic([gateway], {GATEWAY: seen}, "staging")] == [Verdict.PASSED]
+    [rule] = {it["RuleArn"] for it in rules_with_two_groups(elbv2)}
+    as_found = [{"TargetGroupArn": group, "Weight": weight} for group, weight in seen.weights.items()]
+    turned = [{**one, "Weight": other["Weight"]} for one, other in zip(as_found, reversed(as_found), strict=True)]
+    turn(elbv2, rule, turned)
+    try:
+        other = balancers.traffic(name)
+        assert other is not None
+        [finding] = check_traffic([gateway], {GATEWAY: other}, "staging")
+        assert (finding.verdict, finding.gate) == (Verdict.FAILED, "traffic/gateway")
+    finally:
+        turn(elbv2, rule, as_found)
+
+
+def rules_with_two_groups(elbv2: Any) -> list[Any]:
+    listeners = [
+        listener["ListenerArn"]
+        for balancer in elbv2.describe_load_balancers()["LoadBalancers"]
+        for listener in elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    ]
+    rules = [rule for listener in listeners for rule in elbv2.describe_rules(ListenerArn=listener)["Rules"]]
+    return [it for it in rules if len(it["Actions"][0].get("ForwardConfig", {}).get("TargetGroups", ())) > 1]
+
+
+def turn(elbv2: Any, rule: str, groups: list[dict[str, Any]]) -> None:
+    elbv2.modify_rule(RuleArn=rule, Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}])
+
+
+def test_a_service_that_ecs_does_not_know_has_no_traffic(
+    staging: Staging, open_session_client: Callable[..., Any]
+) -> None:
+    balancers = LoadBalancers(staging.containers._ecs, open_session_client("elbv2"), "batbern-staging")
+    assert balancers.traffic("BATbern-staging-Ghost") is None
 
 
 def test_a_short_outage_of_the_api_does_not_end_a_roll_out(staging: Staging) -> None:
