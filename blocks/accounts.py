@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import boto3
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
+from botocore.loaders import Loader
 from botocore.session import Session as BotocoreSession
 from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 SESSION_SECONDS = 3600
 _DEFAULTS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 """Standard mode retries time-outs, 5xx and throttling with jitter, four attempts in all."""
+_MODELS = Loader()
+"""The services' models are large: read once for all accounts."""
 
 
 class _AssumedRole(CredentialProvider):
@@ -107,6 +110,7 @@ class Account(Block):
         botocore_session = BotocoreSession()
         resolver = CredentialResolver([_AssumedRole(sts, self.role_arn, "promotion-flows")])
         botocore_session.register_component("credential_provider", resolver)
+        botocore_session.register_component("data_loader", _MODELS)
         return boto3.Session(botocore_session=botocore_session, region_name=self.region)
 
     def _refuse_another_account(self, sts: STSClient) -> None:

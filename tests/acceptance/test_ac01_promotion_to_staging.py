@@ -64,7 +64,8 @@ def test_people_hear_of_the_end_once_with_a_link_to_the_run(walk: Walking, promo
 
 
 def test_promoting_again_changes_nothing(walk: Walking, promotions: Promotions) -> None:
-    promotions.in_dev("good")
+    if promotions.serving("dev") != promotions.serving("staging"):
+        promotions.in_dev("good")
     assert promotions.to_staging().is_completed()
     before = promotions.parameters("staging")
     again = promotions.to_staging()
@@ -165,8 +166,6 @@ def somebody_else_changes_it_after_us(promotions: Promotions, key: str, value: s
 
 
 def test_a_put_back_that_gets_stuck_is_said_paged_and_mended_by_the_next_promotion(promotions: Promotions) -> None:
-    promotions.in_dev("good")
-    assert promotions.to_staging().is_completed()
     promotions.in_dev("crash")
     promotions.room.put_parameter("dev", TTL, "61")
     with somebody_else_changes_it_after_us(promotions, TTL, "62"):
