@@ -178,8 +178,11 @@ class Supervisor:
         }
 
     def _server_variables(self) -> dict[str, str]:
+        """The UI is told where the API is: the server's own guess is port 4200, whatever port it was given."""
         return self._prefect_variables() | {
             "PREFECT_API_DATABASE_CONNECTION_URL": self._database.async_url("prefect"),
+            "PREFECT_SERVER_UI_API_URL": self.settings.prefect_api_url,
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         }
 
     def _client_variables(self) -> dict[str, str]:
