@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
 from rules.catalogue import RolloutPolicy
 from rules.errors import Outage, PutBackFailed, RolloutFailed
 from rules.messages import Page
@@ -12,6 +14,7 @@ from rules.releases import ServiceState
 from rules.settling import INTENTS
 from rules.vocabulary import Verdict
 from tasks.announcing import announce, announce_unrecorded
+from tasks.artifacts import Progress, publish_table
 from tasks.putting_back import _undo, put_back
 from tasks.records import note
 from tasks.rollouts import arrival
@@ -131,3 +134,10 @@ def test_a_channel_that_breaks_in_any_way_does_not_silence_the_others() -> None:
 
 def test_telling_how_a_run_ended_cannot_change_how_it_ended() -> None:
     announce(application_with(DeafLedger(), Listener(), Listener()), "run", "promote-to-staging")
+
+
+def test_a_prefect_server_out_of_reach_costs_the_pictures_and_nothing_else() -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        progress = Progress("rollout-events", "events: new revision")
+        progress.show(50.0, "half of it")
+        publish_table("plan", [], "Plan")
