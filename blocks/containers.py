@@ -79,6 +79,13 @@ class Containers:
         found = {service["serviceName"]: service for service in self._describe_services(list(names.values()))}
         return {id_: self._state(id_, found[name], containers[id_]) for id_, name in names.items() if name in found}
 
+    def state(self, service: Service, environment: str) -> ServiceState:
+        """What one service runs. Raises InvalidInput when it is not there."""
+        found = self.states([service], environment)
+        if service.id not in found:
+            raise InvalidInput(f"{service.id} in {environment}", "missing", f"an ECS service {service.ecs_service}")
+        return found[service.id]
+
     def ongoing(self, name: str) -> Deployment | None:
         """The service's deployment in progress, whoever started it."""
         with translated(SYSTEM, f"looking for deployments of {name}"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from itertools import permutations
 from string import Formatter
 
-from rules.catalogue import Catalogue, KeyAction, KeyRule
+from rules.catalogue import Catalogue, KeyAction, KeyRule, RolloutPolicy
 from rules.vocabulary import Environment, Service
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -196,13 +196,21 @@ def _numbers(catalogue: Catalogue) -> Iterator[Problem]:
         for key, value in _numbers_of(getattr(catalogue, policy)):
             if not (math.isfinite(value) and value > 0):
                 yield Problem((policy, key), value, "a number above 0")
-    if catalogue.rollout.bake_minutes > LONGEST_BAKE_MINUTES:
-        allowed = f"at most {LONGEST_BAKE_MINUTES} (a day)"
-        yield Problem(("rollout", "bake_minutes"), catalogue.rollout.bake_minutes, allowed)
+    yield from _rollout(catalogue.rollout)
     shortest, longest = LEASE_SECONDS
     if catalogue.lock.lease_seconds > 0 and not shortest <= catalogue.lock.lease_seconds <= longest:
         allowed = f"{shortest} to {longest}, which a Prefect server accepts"
         yield Problem(("lock", "lease_seconds"), catalogue.lock.lease_seconds, allowed)
+
+
+def _rollout(policy: RolloutPolicy) -> Iterator[Problem]:
+    if policy.bake_minutes > LONGEST_BAKE_MINUTES or not float(policy.bake_minutes).is_integer():
+        allowed = f"whole minutes, at most {LONGEST_BAKE_MINUTES} (a day)"
+        yield Problem(("rollout", "bake_minutes"), policy.bake_minutes, allowed)
+    least = policy.start_minutes + policy.bake_minutes
+    if policy.total_minutes <= least:
+        allowed = f"more than start_minutes and bake_minutes together ({least:g}), or every roll-out would be stopped"
+        yield Problem(("rollout", "total_minutes"), policy.total_minutes, allowed)
 
 
 def _numbers_of(policy: object) -> Iterator[tuple[str, float]]:

@@ -169,18 +169,6 @@ def open_intents(records: Iterable[Record], environment: str) -> tuple[Record, .
     return tuple(opened.values())
 
 
-def unfinished_runs(records: Iterable[Record], environment: str) -> tuple[str, ...]:
-    """Runs in an environment that began and have no ending, the oldest first: alive, or dead."""
-    begun: dict[str, None] = {}
-    for record in records:
-        if record.event.environment == environment:
-            if record.event.kind is EventKind.STARTED:
-                begun[record.event.run_id] = None
-            elif record.event.kind in RUN_ENDINGS:
-                begun.pop(record.event.run_id, None)
-    return tuple(begun)
-
-
 def narrate(records: Iterable[Record]) -> list[str]:
     """The records as a story, run by run: a heading for each run, then one line for each thing done."""
     runs: dict[str, list[Record]] = {}

@@ -9,7 +9,6 @@ from rules.vocabulary import Finding, Image, Release, Service, Verdict, short
 
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 _TAG = re.compile(r"(?P<sha>[0-9a-f]{7,40})(?:-.+)?")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,6 @@ class ServiceState:
 def is_sha(text: str) -> bool:
     """Whether the text is a Git SHA, 7 to 40 lower-case hexadecimal digits."""
     return _SHA.fullmatch(text) is not None
-
-
-def is_digest(text: str) -> bool:
-    return _DIGEST.fullmatch(text) is not None
 
 
 def versions_of(image: Image) -> frozenset[str]:

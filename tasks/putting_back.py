@@ -101,7 +101,7 @@ def return_service(
         raise RolloutFailed(
             service.id, f"before the promotion it served {before['digests'] or 'nothing'}: no state to go back to"
         )
-    state = doors.containers.states([service], doors.environment.name)[service.id]
+    state = doors.containers.state(service, doors.environment.name)
     order = Order(service.id, state.name, service.container, before["task_definition"], before["digests"][0], ours)
     # No bake and no alarms on the way back: the old version is the known good one and speed is what counts.
     step = follower(promotion, service.id).follow(order, BlueGreen(bake_minutes=0, unguarded=True), next_step_back)

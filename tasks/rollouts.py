@@ -131,7 +131,7 @@ def roll_out_in_waves(promotion: Promotion, plan: Plan) -> None:
 def roll_out(promotion: Promotion, plan: Plan, service: Service) -> Step:
     """One service to the release's image. Adopts a roll-out that a dead run left; does nothing where it has arrived."""
     doors, digest = promotion.target, plan.release.digests[service.id]
-    state = doors.containers.states([service], doors.environment.name)[service.id]
+    state = doors.containers.state(service, doors.environment.name)
     image = f"{promotion.application.registry_url}/{service.repository}@{digest}"
     definition = doors.containers.definitions.register(state.task_definition, service.container, image)
     write(

@@ -165,6 +165,22 @@ def test_the_block_reads_the_file_from_anywhere(
         pytest.param("minutes = 120", "minutes = nan", "stability.minutes", "nan", "above 0", id="not a number"),
         pytest.param("minutes = 120", "minutes = inf", "stability.minutes", "inf", "above 0", id="for ever"),
         pytest.param(
+            "bake_minutes = 5",
+            "bake_minutes = 0.4",
+            "rollout.bake_minutes",
+            "0.4",
+            "whole minutes",
+            id="a bake that ECS rounds away",
+        ),
+        pytest.param(
+            "total_minutes = 60",
+            "total_minutes = 20",
+            "rollout.total_minutes",
+            "20.0",
+            "more than start_minutes and bake_minutes",
+            id="no roll-out can be in time",
+        ),
+        pytest.param(
             "lease_seconds = 60",
             "lease_seconds = 30",
             "lock.lease_seconds",

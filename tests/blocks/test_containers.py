@@ -103,6 +103,8 @@ def test_what_runs_is_read_by_digest(staging: Staging) -> None:
 def test_a_service_that_is_not_there_is_not_in_the_answer(staging: Staging) -> None:
     ghost = replace(staging.service(EVENTS), id="ghost", ecs_service="BATbern-{environment}-Ghost")
     assert staging.containers.states([ghost], "staging") == {}
+    with pytest.raises(InvalidInput, match="ghost in staging is 'missing'"):
+        staging.containers.state(ghost, "staging")
 
 
 def test_a_prefix_that_fits_two_services_is_an_error_that_names_them(staging: Staging) -> None:

@@ -21,7 +21,6 @@ from rules.records import (
     narrate,
     open_intents,
     read,
-    unfinished_runs,
 )
 from rules.vocabulary import Finding, Verdict
 
@@ -225,16 +224,6 @@ def test_the_same_intent_taken_again_and_finished_is_closed_once_for_all() -> No
         event(EventKind.CONFIGURATION_PUT_BACK, run="next"),
     )
     assert open_intents(records, "staging") == ()
-
-
-def test_runs_without_an_ending_are_unfinished() -> None:
-    records = chained(
-        event(EventKind.STARTED, run="done"),
-        event(EventKind.STARTED, run="dead"),
-        event(EventKind.REFUSED, run="done"),
-        event(EventKind.STARTED, run="elsewhere", environment="dev"),
-    )
-    assert unfinished_runs(records, "staging") == ("dead",)
 
 
 def test_records_read_as_a_story_run_by_run() -> None:
