@@ -168,23 +168,32 @@ def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def world(catalogue_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What the world's process says when it is ready: where everything listens."""
+def starting_world(catalogue_file: Path, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[subprocess.Popen[str]]":
+    """Apart from `world`, so that the Prefect server can start at the same time."""
     file = tmp_path_factory.mktemp("world") / "settings.json"
     settings = {"minute_seconds": 1.0, "requests_per_second": 5.0, "catalogue": str(catalogue_file)}
     file.write_text(json.dumps(settings))
     command = [sys.executable, "-m", "deployments.sandbox.world", "--settings", str(file)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
+        yield process
+        process.terminate()
+
+
+@pytest.fixture(scope="session")
+def world(starting_world: "subprocess.Popen[str]") -> dict[str, Any]:
+    """What the world's process says when it is ready: where everything listens."""
+    assert starting_world.stdout is not None
+    ready: dict[str, Any] = json.loads(starting_world.stdout.readline())
+    return ready
 
 
 @pytest.fixture(scope="session")
 def registered(
-    prefect_server: None, world: dict[str, Any], catalogue_file: Path, tmp_path_factory: pytest.TempPathFactory
+    starting_world: object,
+    prefect_server: None,
+    world: dict[str, Any],
+    catalogue_file: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> "Catalogue":
     """Blocks and locks as `python -m deployments.register` makes them."""
     from prefect.client.orchestration import get_client

@@ -1,4 +1,4 @@
-"""The world as a process of its own: it says where it listens, it ends when it is told to."""
+"""A fresh world, as a process of its own: it says where it listens, it ends when it is told to."""
 
 import json
 import os
@@ -32,12 +32,19 @@ def started(file: Path) -> subprocess.Popen[str]:
     )
 
 
+def behaviours(state: dict[str, Any]) -> list[str]:
+    """Of what serves, in every environment."""
+    services = [service for environment in state["environments"] for service in environment["services"]]
+    return [it["behaviour"] for service in services for it in service["revisions"] if it["weight"]]
+
+
 def test_it_says_where_it_listens_and_ends_on_sigterm(tmp_path: Path) -> None:
     with started(settings_file(tmp_path)) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         with httpx.Client(trust_env=False, timeout=10) as client:
-            assert client.get(f"{ready['control_room_url']}/api/state").json()["application"] == "batbern"
+            state = client.get(f"{ready['control_room_url']}/api/state").json()
+            assert (state["application"], behaviours(state)) == ("batbern", ["good"] * 18)
             assert client.get(f"{ready['edges']['staging']}/api/events").status_code == 200
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=15)
