@@ -61,6 +61,18 @@ def _alarms(names: Sequence[str]) -> DeploymentAlarmsTypeDef:
     return {"alarmNames": list(names), "enable": bool(names), "rollback": bool(names)}
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A service at one moment."""
+
+    ongoing: Deployment | None
+    """The deployment in progress, whoever started it."""
+    serving: frozenset[str]
+    """Digests of the running tasks that carry production traffic."""
+    steady: bool
+    """As many tasks run as are wanted, and no deployment is in progress."""
+
+
 class Containers:
     """Services of one cluster."""
 
@@ -102,14 +114,11 @@ class Containers:
             raise Outage(SYSTEM, f"looking at deployment {arn}", "it was listed and is not described yet")
         return self._deployment(found[0])
 
-    def serving(self, name: str, container: str) -> frozenset[str]:
-        """Digests of the running tasks that carry production traffic."""
-        return self._serving(name, container, self.ongoing(name))
-
-    def steady(self, name: str) -> bool:
-        """Whether as many tasks run as are wanted and no deployment is in progress."""
-        services = self._describe_services([name])
-        return bool(services) and _complete(services[0]) and self.ongoing(name) is None
+    def look(self, name: str, container: str) -> Look:
+        """One look at a service, with as few calls as it takes: many services are followed at once."""
+        ongoing, services = self.ongoing(name), self._describe_services([name])
+        steady = bool(services) and _complete(services[0]) and ongoing is None
+        return Look(ongoing, self._serving(name, container, ongoing), steady)
 
     def strategy(self, name: str) -> str:
         """How the service's last deployment was asked to run: `BLUE_GREEN`, `ROLLING`, …"""

@@ -89,18 +89,20 @@ class Follower:
             self._pause(self._policy.poll_seconds)
 
     def _look(self, order: Order, deployment: str | None, minutes: float, ended_minutes: float) -> Observation:
-        ongoing = self._containers.ongoing(order.name)
-        followed = self._containers.deployment(deployment) if deployment else None
-        if followed is None and ongoing is not None and ongoing.target_task_definition == order.task_definition:
-            followed = ongoing  # left by a run that died: adopted
+        now = self._containers.look(order.name, order.container)
+        followed = now.ongoing  # which also adopts what a run that died left
+        if deployment and (followed is None or followed.arn != deployment):
+            followed = self._containers.deployment(deployment)
+        elif followed and followed.target_task_definition != order.task_definition:
+            followed = None
         return Observation(
             service=order.service,
             digest=order.digest,
             task_definition=order.task_definition,
-            serving=self._containers.serving(order.name, order.container),
-            steady=self._containers.steady(order.name),
+            serving=now.serving,
+            steady=now.steady,
             followed=followed,
-            ongoing=ongoing,
+            ongoing=now.ongoing,
             minutes=minutes,
             ended_minutes=ended_minutes,
             ours=order.ours,

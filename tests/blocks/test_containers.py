@@ -145,7 +145,19 @@ def test_a_good_release_arrives_and_the_old_version_stays_through_the_bake(stagi
     assert steps[0].move is Move.START
     assert steps[-1].move is Move.DONE
     assert any("BAKE_TIME" in step.why and step.weight == 100 for step in steps)
-    assert staging.containers.serving(order.name, "app") == {order.digest}
+    assert staging.containers.look(order.name, "app").serving == {order.digest}
+
+
+def test_one_look_asks_each_question_once(staging: Staging) -> None:
+    order = staging.order(EVENTS, staging.seed.push("good"))
+    staging.containers.start(order.name, order.task_definition, BlueGreen(2))
+    staging.aws.forget_calls()
+    staging.containers.look(order.name, "app")
+    asked = [
+        call.operation for call in staging.aws.calls if call.operation.startswith(("DescribeService", "ListService"))
+    ]
+    assert len(asked) == len(set(asked))
+    staging.follow(order)
 
 
 def test_a_release_that_has_arrived_is_left_alone(staging: Staging) -> None:
@@ -161,7 +173,7 @@ def test_a_revision_that_dies_at_start_is_stopped_and_the_old_one_serves_all_alo
     order = staging.order(EVENTS, staging.seed.push("crash"))
     with pytest.raises(RolloutFailed, match="stopped"):
         staging.follow(order)
-    assert staging.containers.serving(order.name, "app") == before
+    assert staging.containers.look(order.name, "app").serving == before
 
 
 def test_a_roll_out_that_a_dead_run_left_is_adopted_not_started_again(staging: Staging) -> None:
@@ -193,7 +205,7 @@ def test_on_the_way_back_a_roll_out_in_progress_is_stopped_and_the_old_one_serve
     back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)), ours=ours)
     steps = staging.follow(back, judge=next_step_back)
     assert steps[0].move is Move.STOP
-    assert staging.containers.serving(old.name, "app") == old.digests
+    assert staging.containers.look(old.name, "app").serving == old.digests
 
 
 def test_on_the_way_back_somebody_elses_roll_out_is_left_alone(staging: Staging) -> None:
@@ -252,7 +264,7 @@ def test_on_the_way_back_a_finished_roll_out_is_deployed_backwards(staging: Stag
     staging.follow(forward)
     back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)))
     assert [step.move for step in staging.follow(back, judge=next_step_back)][-1] is Move.DONE
-    assert staging.containers.serving(old.name, "app") == old.digests
+    assert staging.containers.look(old.name, "app").serving == old.digests
 
 
 def test_the_load_balancer_agrees_with_ecs_until_somebody_turns_its_weights(
