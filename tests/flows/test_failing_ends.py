@@ -1,12 +1,16 @@
 """When putting back, the lock or the ledger itself fails: the run still says so, and somebody is paged."""
 
+from asyncio import CancelledError
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from rules.catalogue import RolloutPolicy
+from deployments.register import make_lock
+from rules.catalogue import LockPolicy, RolloutPolicy
 from rules.errors import Outage, PutBackFailed, RolloutFailed
 from rules.messages import Page
 from rules.records import Event, EventKind
@@ -15,6 +19,8 @@ from rules.settling import INTENTS
 from rules.vocabulary import Verdict
 from tasks.announcing import announce, announce_unrecorded
 from tasks.artifacts import Progress, publish_table
+from tasks.changing import holding
+from tasks.locks import lock_name
 from tasks.putting_back import _undo, put_back
 from tasks.records import note
 from tasks.rollouts import arrival
@@ -141,3 +147,26 @@ def test_a_prefect_server_out_of_reach_costs_the_pictures_and_nothing_else() -> 
         progress = Progress("rollout-events", "events: new revision")
         progress.show(50.0, "half of it")
         publish_table("plan", [], "Plan")
+
+
+class Memory:
+    """A ledger that keeps what happened."""
+
+    def __init__(self) -> None:
+        self.kinds: list[EventKind] = []
+
+    def append(self, event: Event) -> None:
+        self.kinds.append(event.kind)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_that_lost_its_lock_touches_nothing_more_and_calls_a_person() -> None:
+    with get_client(sync_client=True) as client:
+        make_lock(client, lock_name("lost", "staging"))
+    ledger = Memory()
+    promotion = promotion_with(ledger)
+    promotion.application.name, promotion.run_id = "lost", "run"
+    promotion.catalogue = SimpleNamespace(lock=LockPolicy())
+    with pytest.raises(PutBackFailed, match="lock of staging"), holding(promotion, "plan", INTENTS):
+        raise CancelledError  # as Prefect does when it could not renew the lease
+    assert ledger.kinds == [EventKind.LOCK_TAKEN, EventKind.LOCK_RELEASED]
