@@ -16,7 +16,7 @@ demo: $(VENV)/.run      ## watch a release being promoted and a bad one taken ba
 sandbox: $(VENV)/.run   ## the whole world on this machine, until Ctrl-C
 	@$(BIN)/python -m deployments.sandbox $(ARGS)
 
-test: $(VENV)/.dev      ## every test
+test: $(VENV)/.dev | .state/prefect      ## every test
 	@$(ENV) $(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev     ## style, types, architecture
@@ -25,7 +25,7 @@ check: $(VENV)/.dev     ## style, types, architecture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-bench: $(VENV)/.dev     ## the benchmarks (ratios measured in one run)
+bench: $(VENV)/.dev | .state/prefect     ## the benchmarks (ratios measured in one run)
 	$(ENV) $(BIN)/python -m pytest -q tests/benchmarks --benchmarks $(ARGS)
 
 lock:            ## resolve the requirements again (needs uv)
@@ -34,6 +34,9 @@ lock:            ## resolve the requirements again (needs uv)
 
 clean:           ## forget the environment and the sandbox's state
 	rm -rf $(VENV) .state
+
+.state/prefect:
+	@mkdir -p $@
 
 # A complete lock needs no resolver: --no-deps, and pip check says whether it fits together.
 $(VENV)/.run: requirements.lock pyproject.toml
