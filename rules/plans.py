@@ -58,7 +58,13 @@ class Plan:
     def table(self) -> list[dict[str, str]]:
         """One row a change, as people read it: images, configuration (secrets masked), flags."""
         images = [
-            {"what": "image", "name": one.service, "now": short(one.before) or "nothing", "then": short(one.after)}
+            {
+                "what": "image",
+                "name": one.service,
+                "now": short(one.before) or "nothing",
+                "then": short(one.after),
+                "note": self.release.version,
+            }
             for one in self.services
             if one.changes
         ]

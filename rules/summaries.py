@@ -39,11 +39,22 @@ def summarise(records: Iterable[Record], flow: str, application: str, run_url: s
         version=str(plan.get("version") or started.get("requested") or ""),
         outcome=OUTCOMES[ending.event.kind],
         sentence=ending.event.sentence,
-        findings=_last_findings(told),
+        findings=run_findings(told),
         run_url=run_url,
         duration_s=(ending.at - told[0].at).total_seconds(),
         serving=dict(ending.event.details.get("serving", {})),
     )
+
+
+def run_findings(records: Iterable[Record]) -> tuple[Finding, ...]:
+    """All findings of a run, in the order in which they were found; a gate that was asked again counts as it is now."""
+    found: list[Finding] = []
+    for record in records:
+        if record.event.kind is EventKind.FINDINGS:
+            now = [_finding(one) for one in record.event.details["findings"]]
+            again = {it.gate for it in now}
+            found = [*(it for it in found if it.gate not in again), *now]
+    return tuple(found)
 
 
 def already_told(records: Iterable[Record], channel: str) -> bool:
@@ -78,11 +89,6 @@ def page_is_open(records: Iterable[Record], environment: str) -> bool:
 
 def _details(records: Sequence[Record], kind: EventKind) -> dict[str, Any]:
     return next((dict(record.event.details) for record in records if record.event.kind is kind), {})
-
-
-def _last_findings(records: Sequence[Record]) -> tuple[Finding, ...]:
-    findings = [record.event.details["findings"] for record in records if record.event.kind is EventKind.FINDINGS]
-    return tuple(_finding(one) for one in findings[-1]) if findings else ()
 
 
 def _finding(stored: dict[str, str]) -> Finding:

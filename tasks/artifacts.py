@@ -1,5 +1,6 @@
-"""What people see in the Prefect UI: tables of findings and changes, progress while traffic moves."""
+"""What people see in the Prefect UI: findings, the plan, progress while traffic moves, and the run on one page."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -13,11 +14,13 @@ from prefect.artifacts import (
 )
 from prefect.logging import get_logger
 
-from rules.vocabulary import Finding, Verdict
+from blocks.doors import Application
+from rules.messages import headline_of
+from rules.run_pages import literal, run_page, verdict_words
+from rules.summaries import summarise
+from rules.vocabulary import Finding
 
 logger = get_logger("promotion-flows.artifacts")
-
-MARKS = {Verdict.PASSED: "✅", Verdict.INCONCLUSIVE: "❔", Verdict.FAILED: "❌"}
 
 
 @contextmanager
@@ -29,30 +32,47 @@ def courtesy(what: str) -> Iterator[None]:
         logger.warning("%s is not shown: %s: %s", what, type(trouble).__name__, trouble)
 
 
+def artifact_key(*words: str) -> str:
+    """`batbern-staging-gates`. The same key is the same history in the UI, so it names application and environment."""
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")
+
+
 def publish_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
-    """A table artifact. Same key, same history in the UI."""
+    """A table artifact. No column's name may be empty: the UI cannot draw that."""
     with courtesy(f"table {key}"):
-        create_table_artifact(key=key, table=[dict(row) for row in rows], description=description)
+        create_table_artifact(key=key, table=[dict(row) for row in rows], description=literal(description))
 
 
 def publish_markdown(key: str, markdown: str, description: str) -> None:
-    create_markdown_artifact(key=key, markdown=markdown, description=description)
+    with courtesy(f"page {key}"):
+        create_markdown_artifact(key=key, markdown=markdown, description=literal(description))
 
 
 def publish_findings(key: str, findings: Iterable[Finding], description: str) -> None:
-    """One row a finding, the unmet ones first."""
-    ordered = sorted(findings, key=lambda finding: -finding.verdict.badness)
+    """One row a finding: the unmet ones first, then the excused ones."""
+    ordered = sorted(findings, key=lambda finding: (not finding.blocks, -finding.verdict.badness))
     publish_table(key, [_row(finding) for finding in ordered], description)
 
 
 def _row(finding: Finding) -> dict[str, str]:
     return {
-        "": MARKS[finding.verdict],
+        "verdict": verdict_words(finding),
         "gate": finding.gate,
         "finding": finding.sentence,
         "measured": finding.measured,
         "allowed": finding.allowed,
+        "excused because": finding.waived,
     }
+
+
+def publish_end(application: Application, run_id: str) -> None:
+    """The run on one page, from its records, after its end: why, what serves now, where the proof is."""
+    with courtesy("the summary"):
+        records = list(application.ledger.records(run_id))
+        summary = summarise(records, "", application.name, "")
+        if summary:
+            page = run_page(summary, records, application.ledger.head())
+            publish_markdown(artifact_key(application.name, summary.target, "summary"), page, headline_of(summary))
 
 
 class Progress:

@@ -14,9 +14,10 @@ from blocks.doors import Application, open_application, open_doors
 from rules.configuration import ConfigurationPlan
 from rules.errors import InvalidInput, Refused
 from rules.records import Event, EventKind
+from rules.run_pages import plan_page
 from rules.vocabulary import Finding, Role, Verdict
 from tasks.announcing import announce
-from tasks.artifacts import publish_findings, publish_table
+from tasks.artifacts import artifact_key, publish_end, publish_findings, publish_markdown
 from tasks.changing import holding
 from tasks.configuration import carry_out, plan_configuration_change
 from tasks.kinds import acting, asking
@@ -61,8 +62,9 @@ def plan_configuration_alone(promotion: Promotion) -> ConfigurationPlan:
     name, title = plan_name(plan), f"Configuration of {plan.source} for {plan.target}"
     for finding in plan.findings():
         get_run_logger().info("%s: %s: %s", finding.gate, finding.verdict, finding.sentence)
-    publish_table("configuration-plan", plan.table(), f"{title}, plan {name}")
-    publish_findings("configuration-findings", plan.findings(), title)
+    key = artifact_key(promotion.application.name, plan.target, "configuration")
+    publish_markdown(f"{key}-plan", plan_page(plan.table()), f"{title}, plan {name}")
+    publish_findings(f"{key}-findings", plan.findings(), title)
     said = f"Plan {name}: {len(plan.changes)} parameters to write below {plan.root}."
     get_run_logger().info(said)
     write(promotion.application.ledger, EventKind.FINDINGS, plan.target, title, name, findings=plan.findings())
@@ -121,6 +123,7 @@ def configuration_rehearsed(promotion: Promotion, plan: ConfigurationPlan) -> St
     sentence = "Dry run: the plan is safe and nothing was changed."
     event = Event(str(flow_run.id), plan_name(plan), plan.target, EventKind.COMPLETED, sentence, {"dry_run": True})
     promotion.application.ledger.append(event)
+    publish_end(promotion.application, event.run_id)
     return Completed(message=sentence)
 
 
@@ -129,4 +132,5 @@ def configuration_completed(promotion: Promotion, plan: ConfigurationPlan, sente
     run_id, application = str(flow_run.id), promotion.application
     application.ledger.append(Event(run_id, plan_name(plan), plan.target, EventKind.COMPLETED, sentence))
     announce(application, run_id, str(flow_run.flow_name))
+    publish_end(application, run_id)
     return Completed(message=sentence)

@@ -23,6 +23,7 @@ from rules.errors import Busy, Declined, InvalidInput, PromotionError, PutBack, 
 from rules.plans import Plan
 from rules.records import Event, EventKind
 from tasks.announcing import announce, announce_unrecorded
+from tasks.artifacts import publish_end
 from tasks.kinds import acting
 from tasks.promotions import Promotion
 
@@ -58,6 +59,7 @@ def rehearsed(promotion: Promotion, plan: Plan) -> State[Any]:
     sentence = f"Dry run: every gate is met and {plan.release.version} could be promoted. Nothing was changed."
     event = Event(str(flow_run.id), plan.hash, plan.target, EventKind.COMPLETED, sentence, {"dry_run": True})
     promotion.application.ledger.append(event)
+    publish_end(promotion.application, event.run_id)
     return Completed(message=sentence)
 
 
@@ -101,6 +103,7 @@ def _ending_event(application: Application, kind: EventKind, sentence: str) -> E
 def _close(application: Application, event: Event) -> None:
     record_end(application, event)
     announce(application, event.run_id, str(flow_run.flow_name))
+    publish_end(application, event.run_id)
 
 
 @acting("record the end")

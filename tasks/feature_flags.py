@@ -18,7 +18,7 @@ from rules.settling import of_kind
 from rules.summaries import already_told
 from rules.vocabulary import Finding, Verdict, unmet
 from tasks.announcing import run_link
-from tasks.artifacts import Progress
+from tasks.artifacts import Progress, artifact_key
 from tasks.kinds import acting, asking
 from tasks.records import write
 
@@ -54,7 +54,8 @@ def wait_for_flag_approvals(promotion: Promotion, plan: Plan) -> None:
     door, policy = promotion.application.flags, promotion.catalogue.flags
     requests = request_flag_approvals(door, changes, plan.release.version, _comment(promotion, plan.hash))
     tell_waiting(promotion, plan, requests)
-    progress = Progress("flag-approvals", f"{len(requests)} flag changes wait for approval")
+    key = artifact_key(promotion.application.name, plan.target, "flag-approvals")
+    progress = Progress(key, f"{len(requests)} flag changes wait for approval")
     findings = await_flag_approvals(door, requests, policy.approval_wait_minutes, progress.show)
     if unmet(findings):
         raise Refused(f"Promotion of {promotion}", findings)

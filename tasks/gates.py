@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+from prefect import get_run_logger
+
 from blocks.doors import Doors
 from rules.errors import PromotionError
 from rules.plans import Plan
@@ -10,7 +12,7 @@ from rules.probing import HealthAnswer, judge_health, judge_smoke, judge_soak
 from rules.records import EventKind
 from rules.stability import check_stability
 from rules.vocabulary import Finding, Service, Verdict, unmet
-from tasks.artifacts import publish_findings
+from tasks.artifacts import artifact_key, publish_findings
 from tasks.feature_flags import verify_flags
 from tasks.kinds import asking
 from tasks.promotions import Promotion, refuse
@@ -102,12 +104,16 @@ def refuse_unless_met(promotion: Promotion, plan: Plan | None, findings: tuple[F
 
 def conclude(promotion: Promotion, plan: Plan | None, findings: tuple[Finding, ...], key: str, title: str) -> None:
     """The findings as a table in the UI and as a record."""
-    publish_findings(key, findings, title)
-    against = unmet(findings)
-    sentence = f"{title}: {len(findings)} findings, " + (
-        f"{len(against)} unmet." if against else "none stands in the way."
-    )
-    environment = promotion.target.environment.name
+    environment, against = promotion.target.environment.name, unmet(findings)
+    excused = sum(1 for finding in findings if finding.waived)
+    sentence = f"{title}: {len(findings)} findings, " + (f"{excused} excused, " if excused else "")
+    sentence += f"{len(against)} unmet." if against else "none stands in the way."
+    publish_findings(artifact_key(promotion.application.name, environment, key), findings, sentence)
+    for finding in findings:
+        if finding.verdict is not Verdict.PASSED:
+            words = f"excused: {finding.waived}" if finding.waived else "in the way"
+            get_run_logger().warning("%s, %s (%s): %s", finding.gate, finding.verdict, words, finding.sentence)
+    get_run_logger().info(sentence)
     write(
         promotion.application.ledger,
         EventKind.FINDINGS,

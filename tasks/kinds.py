@@ -41,6 +41,7 @@ def _kind(name: str, tag: str) -> Callable[[Callable[P, R]], Task[P, R]]:
         # A cached answer about the world is a wrong answer, hence no cache.
         return task(
             name=name,
+            task_run_name=name,
             tags={tag},
             retries=RETRIES,
             retry_delay_seconds=list(PAUSES_SECONDS),

@@ -13,9 +13,10 @@ from rules.errors import InvalidInput, Refused
 from rules.plans import Plan, check_image_changes, check_strategies, service_changes
 from rules.records import EventKind
 from rules.releases import ServiceState, check_running, is_sha, pin
+from rules.run_pages import plan_page
 from rules.traffic import check_traffic
 from rules.vocabulary import Finding, Release, Role, Service, Verdict
-from tasks.artifacts import publish_table
+from tasks.artifacts import artifact_key, publish_markdown
 from tasks.configuration import plan_configuration_change
 from tasks.feature_flags import plan_flag_change
 from tasks.kinds import asking
@@ -117,11 +118,11 @@ def check_balancers(promotion: Promotion, states: Mapping[str, ServiceState]) ->
 
 
 def publish_plan(promotion: Promotion, plan: Plan | None) -> None:
-    """The plan as a table in the UI (secrets masked) and as a record, before anybody acts on it."""
+    """The plan as a page in the UI (secrets masked) and as a record, before anybody acts on it."""
     if plan is None:
         return
     title = f"Plan {plan.hash}: {plan.release.version} from {plan.source} to {plan.target}"
-    publish_table("plan", plan.table(), title)
+    publish_markdown(artifact_key(plan.application, plan.target, "plan"), plan_page(plan.table()), title)
     write(
         promotion.application.ledger,
         EventKind.PLAN,

@@ -15,7 +15,7 @@ from rules.plans import Plan
 from rules.records import EventKind
 from rules.rollouts import Move, Observation, Step, next_step
 from rules.vocabulary import Finding, Service, Verdict, worst
-from tasks.artifacts import Progress
+from tasks.artifacts import Progress, artifact_key
 from tasks.kinds import acting
 from tasks.promotions import Promotion
 from tasks.records import write
@@ -184,7 +184,8 @@ def blue_green(promotion: Promotion, service: Service) -> BlueGreen:
 
 
 def follower(promotion: Promotion, service: str) -> Follower:
-    logger, progress = get_run_logger(), Progress(f"rollout-{service}", f"{service}: new revision")
+    key = artifact_key(promotion.application.name, promotion.target.environment.name, "rollout", service)
+    logger, progress = get_run_logger(), Progress(key, f"{service}: new revision")
     said: list[str] = [""]
 
     def report(step: Step) -> None:

@@ -82,7 +82,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(promotions: Any) -> None:
     assert EventKind.LOCK_TAKEN not in kinds(promotions, state)
     with get_client(sync_client=True) as client:
         tables = [it for it in client.read_artifacts() if it.flow_run_id == state.state_details.flow_run_id]
-    assert "4713" in str(next(it.data for it in tables if it.key == "configuration-plan"))
+    assert "4713" in str(next(it.data for it in tables if it.key == "batbern-staging-configuration-plan"))
 
 
 @pytest.mark.usefixtures("tidy")

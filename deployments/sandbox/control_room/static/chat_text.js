@@ -38,7 +38,11 @@ function mark([whole, pre, code, address, label, bold, italic, gone, emoji]) {
   return sign(emoji) || whole;
 }
 
-const written = (text) => (text ? (text.type === "plain_text" ? text.text : marked(text.text)) : "");
+const written = (text) => (text ? (text.type === "plain_text" ? signed(text) : marked(text.text)) : "");
+
+/** Plain text has no marks, but Slack draws its signs unless it is told not to. */
+const signed = ({ text, emoji }) =>
+  emoji === false ? text : String(text).split(/(:[a-z0-9_+-]+:)/).map((part) => sign(part.slice(1, -1)) || part);
 
 /** One block of a message. */
 export function block(item) {
