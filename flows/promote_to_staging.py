@@ -24,7 +24,7 @@ from tasks.rollouts import roll_out_in_waves
     persist_result=False,
 )
 @ending
-def promote_to_staging(application: str, version: str | None = None, dry_run: bool = False) -> State[Any] | None:
+def promote_to_staging(application: str, version: str = "", dry_run: bool = False) -> State[Any] | None:
     """Promotes the release that runs in the integration environment to staging.
 
     Gates first, all of them at once. Then, under the environment's lock: configuration, flags, migrations, and a
@@ -32,7 +32,7 @@ def promote_to_staging(application: str, version: str | None = None, dry_run: bo
 
     Args:
         application: The application, as its catalogue names it.
-        version: Git SHA to promote, 7 to 40 digits. Leave it out to promote whatever runs in the source environment.
+        version: Git SHA to promote, 7 to 40 digits. Leave it empty to promote whatever runs in the source environment.
         dry_run: Check every gate and show the plan, and change nothing.
 
     """

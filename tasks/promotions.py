@@ -43,20 +43,20 @@ class Promotion:
 
 
 @asking("begin")
-def begin(application: str, role: Role, version: str | None) -> Promotion:
-    """Opens every door that the promotion needs and writes down that it started."""
-    if version is not None and not is_sha(version):
+def begin(application: str, role: Role, version: str) -> Promotion:
+    """Opens every door that the promotion needs and writes down that it started. No version is what runs."""
+    if version and not is_sha(version):
         raise InvalidInput("version", version, "a Git SHA of 7 to 40 hexadecimal digits, or nothing for what runs")
     opened = open_application(application)
     source, target = opened.step_to(role)
-    promotion = Promotion(opened, source, target, version)
+    promotion = Promotion(opened, source, target, version or None)
     write(
         opened.ledger,
         EventKind.STARTED,
         target.environment.name,
         f"Promotion of {promotion} started" + (f" for {version}." if version else "."),
         source=source.environment.name,
-        requested=version or "",
+        requested=version,
         catalogue=opened.catalogue.sha256,
         started_at=datetime.now(UTC).isoformat(),
     )
