@@ -32,7 +32,7 @@ def account(aws: AwsStandIn) -> Account:
         region_name=REGION,
         aws_client_parameters=AwsClientParameters(endpoint_url=aws.url),
     )
-    return Account(credentials=credentials, region=REGION, account_id="333333333333")
+    return Account(credentials=credentials, region=REGION, account_id="123456789012")  # moto's, without a role
 
 
 @pytest.fixture
