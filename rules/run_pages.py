@@ -49,11 +49,18 @@ def plan_page(rows: Sequence[Mapping[str, str]]) -> str:
 def run_page(summary: RunSummary, records: Sequence[Record], head: Head | None = None) -> str:
     """The end of a run: how, why, what serves now, and where the proof is. `records` are the run's, oldest first."""
     findings = run_findings(records)
-    lines = [f"## {literal(_headline(summary, records))}", "", *_told(summary, findings)]
-    lines += _chapter("Excused, not passed", [_excused(it) for it in findings if it.waived])
+    lines = [f"## {literal(headline(summary, records))}", "", *_told(summary, findings), *_serving(summary)]
     lines += _chapter("Services", [_service(it, records) for it in _moved(records)])
-    lines += _serving(summary) + _proof(summary, records, head)
+    lines += _chapter("Excused, not passed", [_excused(it) for it in findings if it.waived])
+    lines += _proof(summary, records, head)
     return "\n".join(lines)
+
+
+def headline(summary: RunSummary, records: Iterable[Record]) -> str:
+    """As people hear it in the chat; of a dry run, which nobody hears of, that it was one."""
+    if any(record.event.details.get("dry_run") for record in records):
+        return f"{headline_of(summary).removesuffix('succeeded')}could be promoted (dry run)"
+    return headline_of(summary)
 
 
 def verdict_words(finding: Finding) -> str:
@@ -69,13 +76,7 @@ def _told(summary: RunSummary, findings: Sequence[Finding]) -> list[str]:
     """The sentence, unless it only strings together the reasons that follow as a table."""
     against = [it for it in findings if it.blocks]
     said = [] if against and summary.outcome is Ending.REFUSED else [literal(summary.sentence)]
-    return [*said, *_counted("What stands in the way", [_unmet(it) for it in against])]
-
-
-def _headline(summary: RunSummary, records: Sequence[Record]) -> str:
-    if any(record.event.details.get("dry_run") for record in records):
-        return f"{headline_of(summary).removesuffix('succeeded')}could be promoted (dry run)"
-    return headline_of(summary)
+    return [*said, *_counted("What is not met", [_unmet(it) for it in against])]
 
 
 def _unmet(finding: Finding) -> dict[str, str]:
@@ -118,6 +119,10 @@ def _seconds(begun: datetime, ended: datetime) -> float:
 
 
 def _serving(summary: RunSummary) -> list[str]:
+    """One line where all services agree, else a table."""
+    versions = set(summary.serving.values())
+    if len(versions) == 1:
+        return ["", f"All {len(summary.serving)} services of {literal(summary.target)} run {literal(versions.pop())}."]
     rows = [{"service": service, "version": version} for service, version in sorted(summary.serving.items())]
     return _chapter(f"What serves in {literal(summary.target)} now", rows)
 

@@ -15,8 +15,7 @@ from prefect.artifacts import (
 from prefect.logging import get_logger
 
 from blocks.doors import Application
-from rules.messages import headline_of
-from rules.run_pages import literal, run_page, verdict_words
+from rules.run_pages import headline, literal, run_page, verdict_words
 from rules.summaries import summarise
 from rules.vocabulary import Finding
 
@@ -72,7 +71,8 @@ def publish_end(application: Application, run_id: str) -> None:
         summary = summarise(records, "", application.name, "")
         if summary:
             page = run_page(summary, records, application.ledger.head())
-            publish_markdown(artifact_key(application.name, summary.target, "summary"), page, headline_of(summary))
+            title = headline(summary, records)
+            publish_markdown(artifact_key(application.name, summary.target, "summary"), page, title)
 
 
 class Progress:

@@ -111,8 +111,8 @@ def conclude(promotion: Promotion, plan: Plan | None, findings: tuple[Finding, .
     publish_findings(artifact_key(promotion.application.name, environment, key), findings, sentence)
     for finding in findings:
         if finding.verdict is not Verdict.PASSED:
-            words = f"excused: {finding.waived}" if finding.waived else "in the way"
-            get_run_logger().warning("%s, %s (%s): %s", finding.gate, finding.verdict, words, finding.sentence)
+            words = "excused" if finding.waived else "in the way"
+            get_run_logger().warning("%s (%s, %s): %s", finding.gate, finding.verdict, words, finding.sentence)
     get_run_logger().info(sentence)
     write(
         promotion.application.ledger,

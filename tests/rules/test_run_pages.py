@@ -77,7 +77,13 @@ def test_what_was_excused_is_said_beside_a_success() -> None:
     told = page(found(EXCUSED), (EventKind.COMPLETED, {"serving": {"gateway": "3f2a1bc"}}))
     assert "### Excused, not passed" in told
     assert "| validation | Not validated. | OPS-1 |" in told
+    assert "All 1 services of staging run 3f2a1bc." in told
+
+
+def test_a_target_that_serves_two_versions_is_told_service_by_service() -> None:
+    told = page((EventKind.COMPLETED, {"serving": {"gateway": "3f2a1bc", "events": "4711abc"}}))
     assert "### What serves in staging now" in told
+    assert "| events | 4711abc |" in told
 
 
 def test_each_service_tells_where_it_came_from_and_how_it_ended() -> None:
