@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ENV := PREFECT_HOME=$(CURDIR)/.state/prefect DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test check bench lock clean
+.PHONY: help demo sandbox test browser check bench lock clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -18,6 +18,9 @@ sandbox: $(VENV)/.run   ## the whole world on this machine, until Ctrl-C
 
 test: $(VENV)/.dev | .state/prefect      ## every test
 	@$(ENV) $(BIN)/python -m pytest $(ARGS)
+
+browser: $(VENV)/.dev | .state/prefect   ## the Prefect UI and the control room in chromium; pictures in .state/screenshots
+	@$(ENV) $(BIN)/python -m pytest tests/browser --browser $(ARGS)
 
 check: $(VENV)/.dev     ## style, types, architecture
 	$(BIN)/ruff check .

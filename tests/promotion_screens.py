@@ -1,0 +1,83 @@
+"""The product as a release manager meets it: a sandbox to arrange, and screens to read and to click on."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from deployments.sandbox.room import ControlRoom, Placed, serving
+from deployments.sandbox.stories import settled
+
+SCREENSHOTS = Path(__file__).parents[1] / ".state" / "screenshots"
+RUN_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """Where it can be looked at, and how its world is arranged."""
+
+    prefect_url: str
+    room: ControlRoom
+
+    def in_dev(self, behaviour: str, age_minutes: float) -> Placed:
+        """A new release that serves in dev, as if deployed so long ago."""
+        placed = self.room.release("dev", behaviour, age_minutes)
+        deadline = time.monotonic() + 30
+        while not settled(self.room.state(), "dev", placed.version):
+            assert time.monotonic() < deadline, f"{placed.version} does not settle in dev"
+            time.sleep(0.2)
+        return placed
+
+    def serving(self, environment: str) -> set[str]:
+        return set(serving(self.room.state())[environment].values())
+
+
+@dataclass
+class Screen:
+    """The Prefect UI, as a release manager uses it."""
+
+    page: Page
+    url: str
+
+    def open_form(self) -> None:
+        """Deployments → promote-to-staging/batbern → Run → Custom run."""
+        self.page.goto(self.url)
+        self.page.get_by_role("link", name="Deployments").click()
+        row = self.page.get_by_role("row").filter(has_text="promote-to-staging")
+        row.get_by_role("link", name="batbern").click()
+        self.page.get_by_role("button", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Custom run").click()
+        self.page.get_by_text("Enforce Parameter Schema").wait_for()
+
+    def submit(self) -> None:
+        self.page.get_by_role("button", name="Submit").click()
+        self.page.get_by_role("button", name="View run").click()
+        self.page.get_by_role("tab", name="Artifacts").wait_for()
+
+    def shows_end(self, name: str) -> None:
+        """Waits for the name of the run's last state."""
+        # The header of the run's page; a task's state has the same words further down.
+        badge = self.page.get_by_text(name, exact=True).first
+        expect(badge).to_be_visible(timeout=RUN_SECONDS * 1000)
+
+    def open_artifact(self, key: str) -> None:
+        """Run → Artifacts → the artifact's history → the latest."""
+        self.page.get_by_role("tab", name="Artifacts").click()
+        self.page.get_by_role("link", name=key).first.click()
+        self.page.locator("a[href*='/artifacts/artifact/']").first.click()
+        self.page.get_by_role("tab", name="Raw").wait_for()
+
+    def shoot(self, name: str) -> None:
+        shoot(self.page, name)
+
+
+def shoot(page: Page, name: str) -> None:
+    """For people to look at; the folder is not kept in git."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def visible(page: Page, text: str) -> None:
+    """Waits until the text stands on the page."""
+    expect(page.get_by_text(text).first).to_be_visible()
