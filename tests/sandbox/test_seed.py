@@ -151,7 +151,7 @@ def test_a_value_does_not_show_its_text_in_its_repr() -> None:
 @pytest.mark.parametrize(
     ("server", "url"),
     [
-        ("postgresql://postgres@/postgres?host=/tmp/pg", "postgresql://n:p@/n?host=/tmp/pg&port=5432"),
+        ("postgresql://postgres@/postgres?host=/run/pg", "postgresql://n:p@/n?host=/run/pg&port=5432"),
         ("postgresql://postgres:x@127.0.0.1:6543/postgres", "postgresql://n:p@127.0.0.1:6543/n"),
     ],
 )
