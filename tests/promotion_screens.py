@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from deployments.sandbox.room import ControlRoom, Placed, serving
 from deployments.sandbox.stories import settled
@@ -48,7 +48,11 @@ class Screen:
         row.get_by_role("link", name="batbern").click()
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Custom run").click()
-        self.page.get_by_text("Enforce Parameter Schema").wait_for()
+        self.page.get_by_text("dry_run (Optional)").wait_for()  # the parameters come last, above other switches
+
+    @property
+    def dry_run(self) -> Locator:
+        return self.page.get_by_role("switch").first
 
     def submit(self) -> None:
         self.page.get_by_role("button", name="Submit").click()

@@ -189,7 +189,7 @@ class Supervisor:
         """With the stand-in's address in the environment, no AWS client of a run can reach a real account."""
         return self._prefect_variables() | {
             "PREFECT_API_URL": self.settings.prefect_api_url,
-            "PREFECT_UI_URL": self.settings.prefect_url,
+            "PREFECT_UI_URL": f"{self.settings.prefect_url}/v2",  # where the UI's front door leads, too
             "AWS_ENDPOINT_URL": self.world.get("aws_url", f"http://{LOOPBACK}:9"),
             "AWS_DEFAULT_REGION": "eu-central-1",
         }

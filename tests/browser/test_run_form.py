@@ -1,7 +1,7 @@
 """A promotion as a release manager meets it: started in the Prefect UI's Run form, followed and read in a browser."""
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from promotion_screens import Sandbox, Screen, shoot, visible
 
 HTML = """<img id=owned src=x onerror="document.title='owned'"><b id=owned>bold</b> | *[l](javascript:alert(1))*"""
@@ -18,7 +18,7 @@ def test_the_form_says_what_each_parameter_means(screen: Screen) -> None:
     visible(screen.page, "Leave it empty to promote whatever runs in the source environment.")
     visible(screen.page, "Check every gate and show the plan, and change nothing.")
     assert screen.page.get_by_role("textbox").filter(has_text="batbern").count() == 1
-    assert not screen.page.get_by_role("switch").first.is_checked()
+    assert not screen.dry_run.is_checked()
 
 
 def test_a_good_release_started_in_the_form_is_completed(screen: Screen, sandbox: Sandbox) -> None:
@@ -65,18 +65,26 @@ def test_the_link_that_people_are_sent_opens_the_run(screen: Screen, sandbox: Sa
     screen.shoot("link")
 
 
-def test_html_in_a_parameter_is_shown_and_does_nothing(screen: Screen, sandbox: Sandbox) -> None:
+def test_a_dry_run_shows_html_in_a_parameter_as_it_is_and_changes_nothing(screen: Screen, sandbox: Sandbox) -> None:
+    before = sandbox.serving("staging")
     sandbox.in_dev("good", 180)
     sandbox.room.put_parameter("dev", TTL, HTML)
     screen.open_form()
-    screen.page.get_by_role("switch").first.click()  # dry run
+    screen.dry_run.click()
+    expect(screen.dry_run).to_be_checked()
     screen.submit()
     screen.shows_end("Completed")
 
+    run = screen.page.url
+    screen.open_artifact("batbern-staging-summary")
+    visible(screen.page, "could be promoted (dry run)")
+
+    screen.page.goto(run)
     screen.open_artifact("batbern-staging-plan")
     screen.shoot("html-plan")
     visible(screen.page, "<img id=owned")
     harmless(screen.page)
+    assert sandbox.serving("staging") == before
 
 
 def test_html_in_the_control_room_is_shown_and_does_nothing(page: Page, sandbox: Sandbox) -> None:
