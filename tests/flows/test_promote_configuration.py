@@ -15,6 +15,12 @@ from rules.errors import InvalidInput
 from rules.records import EventKind
 from tasks.configuration_promotions import check_direction
 
+# botocore closes a client's connections when it likes, which may be in the middle of any test.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
+]
+
 TTL, LIMIT, SECRET, UNRULED = "redis/cache-ttl", "api-gateway/test-limit", "api-gateway/test-secret", "unruled"
 
 
