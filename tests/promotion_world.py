@@ -168,13 +168,15 @@ def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def starting_world(catalogue_file: Path, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[subprocess.Popen[str]]":
+def starting_world(
+    process_environment: dict[str, str], catalogue_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[subprocess.Popen[str]]":
     """Apart from `world`, so that the Prefect server can start at the same time."""
     file = tmp_path_factory.mktemp("world") / "settings.json"
     settings = {"minute_seconds": 1.0, "requests_per_second": 5.0, "catalogue": str(catalogue_file)}
     file.write_text(json.dumps(settings))
     command = [sys.executable, "-m", "deployments.sandbox.world", "--settings", str(file)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=process_environment, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.terminate()
 
