@@ -7,25 +7,24 @@ number. Every write is preceded by a look, so that repeating it changes nothing.
 from __future__ import annotations  # the client's types are stubs, not there at run time
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from blocks.aws_errors import code_of, translated
+from blocks.shifts import Look, Shift
 from blocks.task_definitions import TaskDefinitions
 from rules.errors import Conflict, InvalidInput, Outage
 from rules.releases import ServiceState
-from rules.rollouts import Deployment, DeploymentStatus
+from rules.rollouts import Arm, Deployment, DeploymentStatus, Pause
 from rules.vocabulary import Service
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import (
-        DeploymentAlarmsTypeDef,
-        DeploymentConfigurationTypeDef,
         ServiceDeploymentBriefTypeDef,
         ServiceDeploymentTypeDef,
+        ServiceRevisionTypeDef,
         ServiceTypeDef,
         TaskTypeDef,
     )
@@ -34,43 +33,8 @@ SYSTEM = "Amazon ECS"
 DESCRIBE_LIMIT = 10
 """ECS describes at most ten services a call."""
 TASK_LIMIT = 100
-
-
-@dataclass(frozen=True, slots=True)
-class BlueGreen:
-    """How a blue-green deployment is to run."""
-
-    bake_minutes: float
-    alarms: tuple[str, ...] = ()
-    """None: those that the service's owner has given it stay as they are."""
-    unguarded: bool = False
-    """On the way back neither alarms nor lifecycle hooks may hold up the version that is known to be good."""
-
-    def request(self) -> DeploymentConfigurationTypeDef:
-        request: DeploymentConfigurationTypeDef = {
-            "strategy": "BLUE_GREEN",
-            "bakeTimeInMinutes": round(self.bake_minutes),
-        }
-        if self.unguarded:
-            return {**request, "alarms": _alarms(()), "lifecycleHooks": []}
-        return {**request, "alarms": _alarms(self.alarms)} if self.alarms else request
-
-
-def _alarms(names: Sequence[str]) -> DeploymentAlarmsTypeDef:
-    """All three are required together; without alarms the feature is switched off by name."""
-    return {"alarmNames": list(names), "enable": bool(names), "rollback": bool(names)}
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A service at one moment."""
-
-    ongoing: Deployment | None
-    """The deployment in progress, whoever started it."""
-    serving: frozenset[str]
-    """Digests of the running tasks that carry production traffic."""
-    steady: bool
-    """As many tasks run as are wanted, and no deployment is in progress."""
+GONE_ON = frozenset({"ConflictException", "InvalidParameterException", "ServiceDeploymentNotFoundException"})
+"""How ECS says that a pause is no longer waited at."""
 
 
 class Containers:
@@ -127,7 +91,7 @@ class Containers:
 
     # --- acting --------------------------------------------------------------------------------------------
 
-    def start(self, name: str, task_definition: str, how: BlueGreen) -> str:
+    def start(self, name: str, task_definition: str, how: Shift) -> str:
         """Starts the deployment of a task definition, unless it is on its way. The deployment's ARN.
 
         Raises:
@@ -137,12 +101,13 @@ class Containers:
         """
         ongoing = self.ongoing(name)
         if ongoing is None:
+            present = self._hooks(name)
             with translated(SYSTEM, f"deploying {task_definition} to {name}"):
                 self._ecs.update_service(
                     cluster=self._cluster,
                     service=name,
                     taskDefinition=task_definition,
-                    deploymentConfiguration=how.request(),
+                    deploymentConfiguration=how.request(present),
                 )
             ongoing = self.ongoing(name)
         if ongoing is None:
@@ -151,6 +116,19 @@ class Containers:
         if ongoing.target_task_definition != task_definition:
             raise Conflict(f"the deployment of {name}", task_definition, ongoing.target_task_definition)
         return ongoing.arn
+
+    def go_on(self, deployment: Deployment) -> None:
+        """Answers the pause at which ECS waits: on to the next step. Raises Conflict when it was answered otherwise."""
+        if deployment.pause is None:
+            return
+        with translated(SYSTEM, f"going on with {deployment.arn}"):
+            try:
+                self._ecs.continue_service_deployment(
+                    serviceDeploymentArn=deployment.arn, hookId=deployment.pause.hook, action="CONTINUE"
+                )
+            except ClientError as error:
+                if code_of(error) not in GONE_ON:  # a lost answer repeated, or it ended: the next look tells
+                    raise
 
     def stop(self, deployment: str) -> None:
         """Asks ECS to roll a deployment back. Asking twice is asking once."""
@@ -164,6 +142,10 @@ class Containers:
                     raise
 
     # --- parts ---------------------------------------------------------------------------------------------
+
+    def _hooks(self, name: str) -> list[Any]:
+        services = self._describe_services([name])
+        return list(services[0].get("deploymentConfiguration", {}).get("lifecycleHooks", ())) if services else []
 
     def _briefs(self, name: str) -> Iterator[ServiceDeploymentBriefTypeDef]:
         token: dict[str, Any] = {}
@@ -236,34 +218,38 @@ class Containers:
 
     def _deployment(self, answer: ServiceDeploymentTypeDef) -> Deployment:
         target = answer["targetServiceRevision"]
-        summaries = [target, *answer.get("sourceServiceRevisions", ())]
-        definitions = self._definitions([one["arn"] for one in summaries])
-        if target["arn"] not in definitions:
+        sources = answer.get("sourceServiceRevisions", ())
+        arms = self._arms([one["arn"] for one in (target, *sources)])
+        if target["arn"] not in arms:
             raise Outage(SYSTEM, f"looking at {answer['serviceDeploymentArn']}", "its revision is not described yet")
-        status = DeploymentStatus(answer["status"])
-        died = self._deaths(answer, definitions[target["arn"]]) if status.ongoing else []
+        status, new = DeploymentStatus(answer["status"]), arms[target["arn"]]
+        died = self._deaths(answer, new.task_definition) if status.ongoing else []
         return Deployment(
             arn=answer["serviceDeploymentArn"],
             status=status,
             stage=answer.get("lifecycleStage", ""),
             target_revision=target["arn"],
-            target_task_definition=definitions[target["arn"]],
+            target_task_definition=new.task_definition,
             weight=target.get("requestedProductionTrafficWeight", 0.0),
             created_at=answer["createdAt"],
             reason=answer.get("rollback", {}).get("reason") or answer.get("statusReason", ""),
             failed_tasks=len(died),
             failure=died[-1].get("stoppedReason", "") if died else "",
             carrying=frozenset(
-                definitions[one["arn"]]
-                for one in summaries
-                if one.get("requestedProductionTrafficWeight", 0) > 0 and one["arn"] in definitions
+                arms[one["arn"]].task_definition
+                for one in (target, *sources)
+                if one.get("requestedProductionTrafficWeight", 0) > 0 and one["arn"] in arms
             ),
+            old=next((arms[one["arn"]] for one in sources if one["arn"] in arms), None),
+            new=new,
+            pause=_pause(answer) if status is DeploymentStatus.IN_PROGRESS else None,
+            complete=0 < target.get("requestedTaskCount", 0) <= target.get("runningTaskCount", 0),
         )
 
-    def _definitions(self, revisions: Sequence[str]) -> dict[str, str]:
+    def _arms(self, revisions: Sequence[str]) -> dict[str, Arm]:
         with translated(SYSTEM, "looking at service revisions"):
             answer = self._ecs.describe_service_revisions(serviceRevisionArns=list(revisions))
-            return {one["serviceRevisionArn"]: one["taskDefinition"] for one in answer["serviceRevisions"]}
+            return {one["serviceRevisionArn"]: _arm(one) for one in answer["serviceRevisions"]}
 
     def _deaths(self, deployment: ServiceDeploymentTypeDef, definition: str) -> list[TaskTypeDef]:
         """Tasks of a task definition that stopped by themselves since the deployment began, oldest first."""
@@ -272,6 +258,22 @@ class Containers:
         return sorted(
             (task for task in ours if task["createdAt"] >= deployment["createdAt"]), key=lambda task: task["createdAt"]
         )
+
+
+def _arm(revision: ServiceRevisionTypeDef) -> Arm:
+    balanced = revision.get("resolvedConfiguration", {}).get("loadBalancers", ())
+    group = next((group for one in balanced if (group := one.get("targetGroupArn"))), "")
+    return Arm(revision["taskDefinition"], group)
+
+
+def _pause(answer: ServiceDeploymentTypeDef) -> Pause | None:
+    """The pause at which ECS waits for somebody's word; of several the one whose time runs out first."""
+    waiting = [
+        Pause(hook["hookId"], hook["expiresAt"])
+        for hook in answer.get("lifecycleHookDetails", ())
+        if hook.get("targetType") == "PAUSE" and hook.get("status") == "AWAITING_ACTION"
+    ]
+    return min(waiting, key=lambda pause: pause.expires_at, default=None)
 
 
 def _the_one(id_: str, prefix: str, present: Sequence[str]) -> str | None:

@@ -85,6 +85,20 @@ class RolloutPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryPolicy:
+    steps: tuple[int, ...] = (10, 50)
+    """Percent of the traffic at which the new version is held and judged. 100 follows by itself."""
+    window_minutes: float = 5
+    """So long it is judged at each step before it may go on; when it is worse it comes back at once."""
+    extensions: int = 3
+    """So many further windows are waited for evidence before a person is asked."""
+    hold_minutes: float = 60
+    """Nobody, and no process of ours, goes on for so long: then ECS by itself gives all traffic to the old version."""
+    sample_seconds: float = 15
+    """The numbers are read, and judged, this often."""
+
+
+@dataclass(frozen=True, slots=True)
 class HealthPolicy:
     attempts: int = 3
     pause_seconds: float = 5
@@ -117,6 +131,7 @@ class Catalogue:
     flags: FlagPolicy = FlagPolicy()
     stability: StabilityPolicy = StabilityPolicy()
     rollout: RolloutPolicy = RolloutPolicy()
+    canary: CanaryPolicy = CanaryPolicy()
     health: HealthPolicy = HealthPolicy()
     lock: LockPolicy = LockPolicy()
     sha256: str = ""

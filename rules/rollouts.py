@@ -47,6 +47,25 @@ _ONGOING = _GOING_BACK | {DeploymentStatus.PENDING, DeploymentStatus.IN_PROGRESS
 
 
 @dataclass(frozen=True, slots=True)
+class Arm:
+    """One of the two versions between which traffic is divided, as its metrics name it."""
+
+    task_definition: str
+    """ARN."""
+    target_group: str = ""
+    """ARN; empty where no load balancer carries the traffic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A lifecycle hook at which ECS waits for our word."""
+
+    hook: str
+    expires_at: datetime
+    """Then ECS by itself does what the hook was told: a canary's goes back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One ECS service deployment: a revision on its way to all traffic."""
 
@@ -66,6 +85,12 @@ class Deployment:
     """What the last of them said when it stopped."""
     carrying: frozenset[str] = frozenset()
     """Task definitions that carry production traffic at this moment."""
+    old: Arm | None = None
+    new: Arm | None = None
+    pause: Pause | None = None
+    """Where it waits for our word; None while it moves by itself."""
+    complete: bool = False
+    """As many tasks of the target revision run as it is to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +119,10 @@ class Observation:
 class Move(StrEnum):
     START = "start"
     WAIT = "wait"
+    CONTINUE = "continue"
+    """On to the next share of the traffic."""
+    ASK = "ask"
+    """A person is to decide; meanwhile nothing moves."""
     STOP = "stop"
     DONE = "done"
     FAIL = "fail"

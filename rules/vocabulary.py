@@ -65,11 +65,19 @@ class Service:
     wave: int = 1
     """Services of a lower wave are rolled out first; one wave together."""
     strategy: Strategy = Strategy.BLUE_GREEN
+    strategies: Mapping[str, Strategy] = field(default_factory=dict)
+    """By environment, where it is not `strategy`: `{ production = "canary" }`."""
     controller: Controller = Controller.ECS
+    codedeploy_application: str = ""
+    """For the controller `codedeploy`. `{environment}` as in `ecs_service`; so in the next."""
+    codedeploy_group: str = ""
     load_balanced: bool = False
     """Whether a load balancer's listener rule carries its traffic (else Service Connect)."""
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms that roll the deployment back. `{environment}` as in `ecs_service`."""
+
+    def strategy_in(self, environment: str) -> Strategy:
+        return self.strategies.get(environment, self.strategy)
 
 
 class Verdict(StrEnum):

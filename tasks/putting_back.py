@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect import get_run_logger
 
-from blocks.containers import BlueGreen
+from blocks.shifts import BlueGreen
 from rules.errors import PromotionError, PutBack, PutBackFailed, RolloutFailed
 from rules.records import Event, EventKind
 from rules.rollouts import next_step_back

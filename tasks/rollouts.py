@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from prefect import get_run_logger
 from prefect.futures import wait
 
-from blocks.containers import BlueGreen, Containers
+from blocks.containers import Containers
+from blocks.shifts import BlueGreen
 from rules.arrival import check_arrival
 from rules.catalogue import RolloutPolicy
 from rules.errors import Outage, RolloutFailed

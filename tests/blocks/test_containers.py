@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from blocks.catalogue import load_catalogue
-from blocks.containers import BlueGreen, Containers
+from blocks.containers import Containers
+from blocks.shifts import BlueGreen
 from blocks.images import Images
 from blocks.load_balancers import LoadBalancers
 from deployments.sandbox.accounts import SandboxAccounts
