@@ -4,11 +4,11 @@ Pure: a deployment as it was observed and what is known of its judgement in, one
 before every step; most are answered at once, those of the policy only after the judge, or a person, said so.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from rules.catalogue import CanaryPolicy
+from rules.catalogue import CanaryPolicy, RolloutPolicy
 from rules.judgements import Decision, Judgement
-from rules.rollouts import Deployment, Move, Step
+from rules.rollouts import Deployment, Move, Observation, Step, next_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Canary:
     """What is known of one canary beside its deployment."""
 
     policy: CanaryPolicy
+    waits: bool = True
+    """Whether who moves the traffic waits for our word at each step: CodeDeploy does not."""
     judgement: Judgement | None = None
     """None: not judged yet."""
     cleared: frozenset[int] = field(default_factory=frozenset)
@@ -36,6 +38,17 @@ class Canary:
     def held_at(self, weight: float) -> int | None:
         """The lowest step that it has reached and was not allowed to go on from. None: it is under way."""
         return next((step for step in sorted(self.policy.steps) if step <= weight and step not in self.cleared), None)
+
+
+def next_step_of_canary(seen: Observation, policy: RolloutPolicy, canary: Canary) -> Step:
+    """As `rules.rollouts.next_step`, and while ours goes forward by the canary's own rules."""
+    patient = replace(
+        policy, total_minutes=policy.total_minutes + len(canary.policy.steps) * canary.policy.hold_minutes
+    )
+    step = next_step(seen, patient)
+    if step.move is not Move.WAIT or seen.ongoing is None or seen.ongoing.status.going_back:
+        return step
+    return next_canary_step(seen.service, seen.ongoing, canary)
 
 
 def next_canary_step(service: str, seen: Deployment, canary: Canary) -> Step:
@@ -76,7 +89,7 @@ def _held(service: str, seen: Deployment, canary: Canary, step: int) -> Step:
     if canary.trusted:
         return _on(seen, f"{held}; a person said: promote.")
     if decision is Decision.HOLD and not _excused(canary):
-        return Step(Move.ASK, f"{held}. {why}", seen.weight)
+        return _ask(seen, canary, f"{held}. {why}")
     policy = canary.policy
     if canary.held_minutes < policy.window_minutes:
         return Step(Move.WAIT, f"{held} of {policy.window_minutes:g}. {why}", seen.weight)
@@ -91,13 +104,17 @@ def _excused(canary: Canary) -> bool:
 
 def _inconclusive(seen: Deployment, canary: Canary, held: str, why: str) -> Step:
     policy = canary.policy
-    if seen.pause is None:
-        # Who moves this traffic does not wait for us: without evidence there is no going on.
-        return Step(Move.STOP, f"{held}. {why} It cannot be held any longer.", seen.weight)
     windows = 1 + policy.extensions + canary.granted
-    if canary.held_minutes < policy.window_minutes * windows:
+    if canary.waits and canary.held_minutes < policy.window_minutes * windows:
         return Step(Move.WAIT, f"{held}, {windows} windows of {policy.window_minutes:g} at most. {why}", seen.weight)
-    return Step(Move.ASK, f"{held}. {why}", seen.weight)
+    return _ask(seen, canary, f"{held}. {why}")
+
+
+def _ask(seen: Deployment, canary: Canary, why: str) -> Step:
+    if canary.waits:
+        return Step(Move.ASK, why, seen.weight)
+    # It would go on while the person thinks, and without evidence there is no going on.
+    return Step(Move.STOP, f"{why} CodeDeploy does not wait for a decision.", seen.weight)
 
 
 def _on(seen: Deployment, why: str) -> Step:
