@@ -98,6 +98,53 @@ class CanaryPolicy:
     """The numbers are read, and judged, this often."""
 
 
+class MetricSource(StrEnum):
+    """Where the numbers come from by which a canary is judged."""
+
+    LOAD_BALANCER = "load_balancer"
+    """Amazon's own metrics of an application load balancer: one number a minute, nothing to be configured."""
+    CLOUDWATCH = "cloudwatch"
+    """The application's own metrics in CloudWatch, down to one number a second."""
+    PROMETHEUS = "prometheus"
+
+
+class LatencyUnit(StrEnum):
+    SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsPolicy:
+    """How requests, errors and slow requests of one version of a service are counted.
+
+    In templates `{service}` is the service's id, `{environment}` the environment's name and `{task_definition}`
+    the version's `family:revision`; something must tell the two versions apart.
+    """
+
+    source: MetricSource = MetricSource.LOAD_BALANCER
+    resolution_seconds: int = 60
+    """Length of a tick. A load balancer's metrics have none shorter than a minute."""
+    delay_seconds: float = 60
+    """So long after its end a tick may still grow. Before that what lacks is late, afterwards it is missing."""
+    namespace: str = ""
+    """For `cloudwatch`, as all up to `latency_unit`."""
+    dimensions: dict[str, str] = field(default_factory=dict)
+    requests: str = "Requests"
+    errors: str = "Errors"
+    latency: str = "Latency"
+    """Every request's own time, not an average: published as Values with Counts, or by embedded metric format."""
+    latency_unit: LatencyUnit = LatencyUnit.SECONDS
+    requests_query: str = ""
+    """For `prometheus`, as all that follow: a counter that only grows, one series a process; no rate, no sum."""
+    errors_query: str = ""
+    slow_query: str = ""
+    """Requests slower than `{seconds}`, as a counter. With a histogram: its count less its bucket."""
+    reference_query: str = ""
+    """The 95th percentile in seconds over the last `{minutes}` minutes: one number."""
+    buckets_seconds: tuple[float, ...] = ()
+    """Borders of the histogram: only at these can slow requests be counted. Empty: at any."""
+
+
 @dataclass(frozen=True, slots=True)
 class HealthPolicy:
     attempts: int = 3
@@ -132,6 +179,7 @@ class Catalogue:
     stability: StabilityPolicy = StabilityPolicy()
     rollout: RolloutPolicy = RolloutPolicy()
     canary: CanaryPolicy = CanaryPolicy()
+    metrics: MetricsPolicy = MetricsPolicy()
     health: HealthPolicy = HealthPolicy()
     lock: LockPolicy = LockPolicy()
     sha256: str = ""
