@@ -146,6 +146,43 @@ class MetricsPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgePolicy:
+    """When a canary is worse than it may be. Why each number is what it is: docs/adr/0009."""
+
+    max_error_rate: float = 0.01
+    """The budget: at least 99 % of the requests succeed."""
+    slow_ms: float = 500
+    max_slow_share: float = 0.05
+    """At most so many requests may take longer than `slow_ms`: the same as a 95th percentile of `slow_ms`."""
+    error_tolerance: float = 1.5
+    """The new version may fail so many times as often as the old one before it counts as worse."""
+    slow_tolerance: float = 1.2
+    """As `error_tolerance`, for requests slower than the old version's own 95th percentile."""
+    alpha: float = 0.01
+    """At most this share of healthy roll-outs is rolled back, however often one looks."""
+    least_bad: int = 3
+    """Fewer bad requests than this never roll anything back: one client's retries are no version's fault."""
+    segment_seconds: float = 30
+    """Bursts of trouble last about so long: one segment alone cannot decide, see `segment_nats`."""
+    segment_nats: float = 4.4
+    """The most that one segment can say (natural logarithm of the odds, 81:1). Two that agree pass the line."""
+    breaking_factor: float = 3
+    """So many times over the limit, and over the old version's worst segment, needs no second segment."""
+    history_segments: int = 10
+    """The old version's bursts are known once so many of its segments were seen."""
+    burstiness: float = 1
+    """Assumed until they are known: the variance of the bad rate between segments, in squares of its mean."""
+    warm_up_seconds: float = 30
+    """So long after its first request the new version's slowness is not held against it. Its errors are."""
+    silence_seconds: float = 60
+    """No request of the canary for so long, while there should be some, is not health: the roll-out is held."""
+    promote_factor: float = 2
+    """A stage goes on when this many times the limits is refuted ..."""
+    promote_alpha: float = 0.05
+    """... with at most this chance of being wrong."""
+
+
+@dataclass(frozen=True, slots=True)
 class HealthPolicy:
     attempts: int = 3
     pause_seconds: float = 5
@@ -179,6 +216,7 @@ class Catalogue:
     stability: StabilityPolicy = StabilityPolicy()
     rollout: RolloutPolicy = RolloutPolicy()
     canary: CanaryPolicy = CanaryPolicy()
+    judge: JudgePolicy = JudgePolicy()
     metrics: MetricsPolicy = MetricsPolicy()
     health: HealthPolicy = HealthPolicy()
     lock: LockPolicy = LockPolicy()
