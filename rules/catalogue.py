@@ -126,6 +126,9 @@ class MetricsPolicy:
     """Length of a tick. A load balancer's metrics have none shorter than a minute."""
     delay_seconds: float = 60
     """So long after its end a tick may still grow. Before that what lacks is late, afterwards it is missing."""
+    unanswered_fail: bool = True
+    """For `load_balancer`: a request that was handed to a target and got no answer from it is an error. To visitors
+    it is (502, 504), except to those who left before: switch it off where that is more than one in 200."""
     namespace: str = ""
     """For `cloudwatch`, as all up to `latency_unit`."""
     dimensions: dict[str, str] = field(default_factory=dict)

@@ -11,7 +11,8 @@ from itertools import permutations
 from string import Formatter
 
 from rules.catalogue import Catalogue, KeyAction, KeyRule, RolloutPolicy
-from rules.vocabulary import Environment, Service
+from rules.telemetry_checks import faults
+from rules.vocabulary import Environment, Service, Strategy
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
@@ -40,7 +41,7 @@ def problems(catalogue: Catalogue) -> tuple[Problem, ...]:
     """Everything that is wrong with the catalogue, not just the first thing."""
     return tuple(
         problem
-        for check in (_names, _chain, _environments, _services, _configuration, _flags, _numbers)
+        for check in (_names, _chain, _environments, _services, _configuration, _flags, _numbers, _metrics)
         for problem in check(catalogue)
     )
 
@@ -192,7 +193,7 @@ def _flags(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _numbers(catalogue: Catalogue) -> Iterator[Problem]:
     """A duration of nothing, less than nothing or for ever is a mistake; so is a count of nothing."""
-    for policy in ("configuration", "flags", "stability", "rollout", "health", "lock"):
+    for policy in ("configuration", "flags", "stability", "rollout", "metrics", "health", "lock"):
         for key, value in _numbers_of(getattr(catalogue, policy)):
             if not (math.isfinite(value) and value > 0):
                 yield Problem((policy, key), value, "a number above 0")
@@ -201,6 +202,12 @@ def _numbers(catalogue: Catalogue) -> Iterator[Problem]:
     if catalogue.lock.lease_seconds > 0 and not shortest <= catalogue.lock.lease_seconds <= longest:
         allowed = f"{shortest} to {longest}, which a Prefect server accepts"
         yield Problem(("lock", "lease_seconds"), catalogue.lock.lease_seconds, allowed)
+
+
+def _metrics(catalogue: Catalogue) -> Iterator[Problem]:
+    strategies = {one for it in catalogue.services.values() for one in (it.strategy, *it.strategies.values())}
+    for key, found, allowed in faults(catalogue.metrics, catalogue.canary, judged=Strategy.CANARY in strategies):
+        yield Problem(("metrics", key), found, allowed)
 
 
 def _rollout(policy: RolloutPolicy) -> Iterator[Problem]:
