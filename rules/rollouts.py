@@ -226,6 +226,18 @@ def _after_the_end(seen: Observation, followed: Deployment, policy: RolloutPolic
     return _while_settling(seen, policy)
 
 
+def step_beside(step: Step, seen: Observation, why: str) -> Step:
+    """The step, when another service of the same wave goes back: what is begun goes back too, and nothing begins."""
+    forward = seen.ongoing is not None and seen.ongoing.target_task_definition == seen.task_definition
+    if step.move is Move.START:
+        return Step(Move.FAIL, why)
+    if forward and step.move in {Move.WAIT, Move.CONTINUE, Move.ASK} and seen.ongoing is not None:
+        if seen.ongoing.status.going_back:
+            return step
+        return Step(Move.STOP, why, step.weight)
+    return step
+
+
 def next_step_back(seen: Observation, policy: RolloutPolicy) -> Step:
     """The next step back to `digest`, the old one, after a failed promotion: stop what goes forward, return.
 
