@@ -1,0 +1,150 @@
+"""The four questions put to the counts, each as running numbers over all services and ticks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from rules.canary_counts import Grid, Tally
+from rules.canary_guards import Bursts, breaking, shared_incident, trailing, warming_up
+from rules.canary_scores import against_limit, against_old, scores, start_weights
+from rules.catalogue import JudgePolicy
+
+Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+class Question(StrEnum):
+    """What is asked of the new version. Four, because one of alpha's four shares is paid for each."""
+
+    ERRORS = "errors"
+    """Does it fail more often than the budget allows?"""
+    SLOW = "slow"
+    """Are more of its requests slower than the limit than may be?"""
+    ERRORS_TO_OLD = "errors_to_old"
+    """Does it fail more often than the old version does at the same time, beyond what is tolerated?"""
+    SLOW_TO_OLD = "slow_to_old"
+    """Is it slower than the old version's own 95th percentile more often than the old one is now?"""
+
+    @property
+    def to_old(self) -> bool:
+        return self in (Question.ERRORS_TO_OLD, Question.SLOW_TO_OLD)
+
+    @property
+    def about_slowness(self) -> bool:
+        return self in (Question.SLOW, Question.SLOW_TO_OLD)
+
+    @property
+    def column(self) -> str:
+        """The column of the counts that holds its bad requests."""
+        if self is Question.SLOW_TO_OLD:
+            return "slow_ref"
+        return "slow" if self is Question.SLOW else "errors"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One question's numbers up to the end of each tick: services x ticks. Only what counts for it is counted."""
+
+    question: Question
+    n: Floats
+    bad: Floats
+    old_n: Floats
+    old_bad: Floats
+    tempered: Floats
+    """Requests divided by the burstiness: what they are worth as evidence."""
+    evidence: Floats
+    """Natural logarithm of the odds."""
+    left_out: Flags
+    """Ticks with canary requests that do not count: an incident of the old version, or the warm-up."""
+    crossed: Whole
+    """By service the first tick at which the evidence passed the line; -1 where it did not."""
+
+
+def limit_of(question: Question, policy: JudgePolicy) -> float:
+    """The share of bad requests that the policy allows."""
+    return policy.max_slow_share if question.about_slowness else policy.max_error_rate
+
+
+def tolerance_of(question: Question, policy: JudgePolicy) -> float:
+    return policy.slow_tolerance if question.about_slowness else policy.error_tolerance
+
+
+def line(policy: JudgePolicy) -> float:
+    """Natural logarithm of the odds at which a roll-out goes back: each question has its share of alpha."""
+    return float(np.log(len(Question) / policy.alpha))
+
+
+def all_running(grid: Grid, policy: JudgePolicy) -> Iterator[Running]:
+    for question in Question:
+        yield running(question, grid, policy)
+
+
+def running(question: Question, grid: Grid, policy: JudgePolicy) -> Running:
+    """The numbers of one question, with all guards."""
+    limit, seconds, ticks = limit_of(question, policy), policy.segment_seconds, grid.ticks
+    bad, old_bad, past_bad = (getattr(it, question.column) for it in (grid.new, grid.old, grid.past))
+    counts = _counts(question, grid, policy)
+    bursts = Bursts(past_bad, grid.past.n, grid.past_segments, limit, policy)
+    temper = bursts.temper(_together(question, grid, policy), ticks)
+    n, bad, old_n, old_bad = (np.where(counts, it, 0.0) for it in (grid.new.n, bad, grid.old.n, old_bad))
+    if question.to_old:
+        factors = against_old((bad, old_bad), (n, old_n), tolerance_of(question, policy), temper)
+    else:
+        factors = against_limit(bad / temper, n / temper, limit)
+    lately = [trailing(it, ticks, seconds) for it in (bad, n, old_bad, old_n)]
+    old_share = lately[2] / np.maximum(lately[3], 1e-300)
+    at_once = breaking(lately[0], lately[1], old_share, limit, bursts, ticks, policy)
+    evidence = _evidence(factors, at_once, ticks, policy)
+    totals = [np.cumsum(it, axis=1) for it in (n, bad, old_n, old_bad, n / temper)]
+    crossed = _crossed((evidence >= line(policy)) & (totals[1] >= policy.least_bad))
+    return Running(question, *totals, evidence, (grid.new.n > 0) & ~counts, crossed)
+
+
+def _counts(question: Question, grid: Grid, policy: JudgePolicy) -> Flags:
+    """The ticks that count for a question."""
+    new, old = grid.new, grid.old
+    counts = new.n > 0
+    if question.about_slowness:
+        counts &= ~warming_up(new.n, grid.ticks, policy.warm_up_seconds)
+    if question.to_old:
+        return counts & (old.n > 0)
+    limit = limit_of(question, policy)
+    return counts & ~shared_incident(_bad(question, old), old.n, limit, grid.ticks, policy.segment_seconds)
+
+
+def _bad(question: Question, tally: Tally) -> Floats:
+    bad: Floats = getattr(tally, question.column)
+    return bad
+
+
+def _together(question: Question, grid: Grid, policy: JudgePolicy) -> Floats:
+    """Requests that one burst hits together, extrapolated from the tick to its segment.
+
+    Against the old version both versions' bursts blur the coin, each in its own way: hence twice the smaller share.
+    """
+    segments = policy.segment_seconds / np.minimum(grid.width, policy.segment_seconds)
+    new, old = grid.new.n, grid.old.n
+    shared = 2 * new * old / np.maximum(new + old, 1e-300) if question.to_old else new
+    return shared * segments[:, None]
+
+
+def _evidence(factors: Floats, at_once: Flags, ticks: Floats, policy: JudgePolicy) -> Floats:
+    numbers = np.floor(ticks / policy.segment_seconds).astype(np.int64)
+    segments, segment_of = np.unique(numbers, return_inverse=True)
+    weights = start_weights(segments)
+    evidence = scores(factors, segment_of, weights, policy.segment_nats)
+    hot = np.flatnonzero(at_once.any(axis=1))
+    if hot.size:
+        whole = scores(factors[hot], segment_of, weights, np.inf)
+        evidence[hot] = np.where(at_once[hot], whole, evidence[hot])
+    return evidence
+
+
+def _crossed(past_line: Flags) -> Whole:
+    if not past_line.shape[1]:
+        return np.full(len(past_line), -1, dtype=np.int64)
+    return np.where(past_line.any(axis=1), np.argmax(past_line, axis=1), -1)
