@@ -1,43 +1,13 @@
 """From the four verdicts of a service to one decision and one sentence."""
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 import numpy as np
 import pandas as pd
 
 from rules.canary_words import sentence
 from rules.catalogue import JudgePolicy
+from rules.judgements import Decision, Judgement
 
-
-class Decision(StrEnum):
-    """What is to be done with a canary."""
-
-    ROLL_BACK = "roll_back"
-    """At once: it is worse. Never taken back by later data."""
-    HOLD = "hold"
-    """Nothing is known of it. Somebody must look; neither forward nor, by the judge, back."""
-    NOT_ENOUGH_DATA = "not_enough_data"
-    """Nothing speaks against it and too little for it. Wait longer, then ask a person."""
-    PROMOTE = "promote"
-    """At the end of its stage it may go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    service: str
-    decision: Decision
-    sentence: str
-    at_s: float
-    """Seconds since the canary started: see `judge`."""
-    test: str = ""
-    """The question that decided, where one did."""
-    n_canary: float = 0
-    bad_canary: float = 0
-    evidence: float = 0
-    """log10 of the odds, the highest of the four."""
-    compared: bool = True
-    """Whether there was an old version beside it; without it only the limits were tested."""
+__all__ = ["Decision", "Judgement", "fold"]
 
 
 def fold(verdicts: pd.DataFrame, policy: JudgePolicy | None = None) -> dict[str, Judgement]:

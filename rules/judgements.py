@@ -23,3 +23,11 @@ class Judgement:
     """As a release manager understands it."""
     at_s: float = 0.0
     """Seconds since the canary started, when this was first so."""
+    test: str = ""
+    """The question that decided, where one did."""
+    n_canary: float = 0
+    bad_canary: float = 0
+    evidence: float = 0
+    """log10 of the odds, the highest of the four."""
+    compared: bool = True
+    """Whether there was an old version beside it; without it only the limits were tested."""
