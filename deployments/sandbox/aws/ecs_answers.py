@@ -5,6 +5,7 @@ from typing import Any
 from deployments.sandbox.aws.ecs_stages import GOING_BACK, Status
 from deployments.sandbox.aws.ecs_state import Deployment, Document, Revision, ServiceState
 from deployments.sandbox.aws.ecs_task_answers import last_status, without_none
+from deployments.sandbox.aws.ecs_traffic import production_rule
 
 SERVICE_FIELDS = (
     "loadBalancers",
@@ -80,14 +81,15 @@ def deployment_answer(service: ServiceState, deployment: Deployment) -> Document
     progress = deployment.progress
     answer = deployment_brief(service, deployment)
     del answer["targetServiceRevisionArn"]
-    weight, sources = progress.weight, [deployment.source] if deployment.source else []
+    weight, rest = progress.weight, round(100.0 - progress.weight, 1)
+    sources = [deployment.source] if deployment.source else []
     stopped = deployment.finished_at if progress.status is Status.STOPPED else None
     return answer | without_none(
         {
             "updatedAt": deployment.updated_at or deployment.created_at,
             "stoppedAt": stopped,
             "sourceServiceRevisions": [
-                _summary(service, source, deployment.wanted.source, 100.0 - weight, 100.0 - progress.test_weight)
+                _summary(service, source, deployment.wanted.source, rest, 100.0 - progress.test_weight)
                 for source in sources
             ],
             "targetServiceRevision": _summary(
@@ -118,8 +120,14 @@ def revision_answer(service: ServiceState, revision: Revision) -> Document:
                 for i in revision.images
             ],
             "guardDutyEnabled": False,
-            "resolvedConfiguration": {"loadBalancers": [{"targetGroupArn": group}]} if group else None,
+            "resolvedConfiguration": {"loadBalancers": [_balanced(revision, group)]} if group else None,
         }
+    )
+
+
+def _balanced(revision: Revision, group: str) -> Document:
+    return {"targetGroupArn": group} | without_none(
+        {"productionListenerRule": production_rule(revision.settings) or None}
     )
 
 

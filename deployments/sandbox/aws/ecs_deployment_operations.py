@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deployments.sandbox.aws.ecs_answers import deployment_answer, deployment_brief, revision_answer
+from deployments.sandbox.aws.ecs_configuration import refuse
 from deployments.sandbox.aws.ecs_fleet import Caller, Fleet, check_count, page
 from deployments.sandbox.aws.ecs_machine import decide_hook, request_rollback
-from deployments.sandbox.aws.ecs_requests import refuse
-from deployments.sandbox.aws.ecs_stages import FINAL, HookStatus
+from deployments.sandbox.aws.ecs_stages import FINAL, HookStatus, Progress, Status
 from deployments.sandbox.aws.ecs_state import Deployment, Document
 
 
@@ -63,15 +63,24 @@ def stop_service_deployment(fleet: Fleet, caller: Caller) -> Document:
 def continue_service_deployment(fleet: Fleet, caller: Caller) -> Document:
     arn, hook_id = caller.parameters["serviceDeploymentArn"], caller.parameters["hookId"]
     _, deployment = fleet.deployment(caller, arn)
-    hook = next((hook for hook in deployment.progress.hooks if hook.id == hook_id), None)
-    if hook is None:
-        raise refuse(f"Lifecycle hook {hook_id} was not found in {arn}.")
-    if hook.status is not HookStatus.AWAITING_ACTION or deployment.progress.status in FINAL:
-        raise refuse(f"Lifecycle hook {hook_id} is {hook.status} and awaits no action.")
+    _check_awaiting(deployment.progress, arn, hook_id, fleet.clock.now())
     goes_on = caller.get("action", "CONTINUE") == "CONTINUE"
     status = HookStatus.SUCCEEDED if goes_on else HookStatus.FAILED
     deployment.progress = decide_hook(deployment.progress, hook_id, status)
     return {"serviceDeploymentArn": arn}
+
+
+def _check_awaiting(progress: Progress, arn: str, hook_id: str, now: datetime) -> None:
+    """Refuse an answer to a pause that waits for none. Raises InvalidParameterException."""
+    hook = next((hook for hook in progress.hooks if hook.id == hook_id), None)
+    if hook is None:
+        raise refuse(f"Lifecycle hook {hook_id} was not found in {arn}.")
+    # Between its time running out and the next tick a hook is TIMED_OUT already, whatever its status says.
+    status = HookStatus.TIMED_OUT if hook.expires_at <= now else hook.status
+    if hook.status is not HookStatus.AWAITING_ACTION or status is HookStatus.TIMED_OUT:
+        raise refuse(f"Lifecycle hook {hook_id} is {status} and awaits no action.")
+    if progress.status is not Status.IN_PROGRESS:
+        raise refuse(f"The service deployment is {progress.status}; it must be IN_PROGRESS to be continued.")
 
 
 def _created_within(caller: Caller, deployment: Deployment) -> bool:

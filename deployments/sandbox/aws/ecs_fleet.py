@@ -7,8 +7,8 @@ from typing import Any
 from moto.ecs.exceptions import ClusterNotFoundException, ServiceNotFoundException
 from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
 
+from deployments.sandbox.aws.ecs_configuration import refuse
 from deployments.sandbox.aws.ecs_lifecycle import Lifecycle
-from deployments.sandbox.aws.ecs_requests import refuse
 from deployments.sandbox.aws.ecs_state import Deployment, Document, ServiceState
 from deployments.sandbox.aws.ecs_task_answers import last_status
 from deployments.sandbox.clock import Clock

@@ -3,6 +3,7 @@
 `advance` makes at most one step, so that whoever polls sees every stage.
 """
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -43,7 +44,7 @@ def request_rollback(progress: Progress, now: datetime, reason: str) -> Progress
     """Ask a deployment that is under way to give the traffic back. Asking twice changes nothing."""
     if progress.status in FINAL or progress.status in GOING_BACK:
         return progress
-    return replace(progress, status=Status.ROLLBACK_REQUESTED, reason=reason, rollback_at=now)
+    return _turn_back(progress, Status.ROLLBACK_REQUESTED, now, reason)
 
 
 def supersede(progress: Progress, now: datetime) -> Progress:
@@ -51,8 +52,15 @@ def supersede(progress: Progress, now: datetime) -> Progress:
     arriving = progress.status is Status.IN_PROGRESS and progress.stage is Stage.CLEAN_UP
     if progress.status in FINAL or progress.status in GOING_BACK or arriving:
         return progress
-    reason = "A newer service deployment was started."
-    return replace(progress, status=Status.STOP_REQUESTED, reason=reason, rollback_at=now)
+    return _turn_back(progress, Status.STOP_REQUESTED, now, "A newer service deployment was started.")
+
+
+def _turn_back(progress: Progress, status: Status, now: datetime, reason: str) -> Progress:
+    """From here on traffic only goes back, and no pause awaits an answer any more."""
+    for hook in progress.hooks:
+        if hook.status is HookStatus.AWAITING_ACTION:
+            progress = decide_hook(progress, hook.id, HookStatus.FAILED)
+    return replace(progress, status=status, reason=reason, rollback_at=now)
 
 
 def decide_hook(progress: Progress, hook_id: str, status: HookStatus) -> Progress:
@@ -88,27 +96,38 @@ def _begin(plan: DeploymentPlan, progress: Progress, seen: Observed) -> Progress
 def _enter(plan: DeploymentPlan, progress: Progress, stage: Stage, now: datetime) -> Progress:
     hooks = tuple(
         Hook(
-            _hook_id(plan, stage, n), stage, HookStatus.AWAITING_ACTION, now + hook.timeout, hook.rolls_back_on_timeout
+            _hook_id(plan, progress, stage, n),
+            stage,
+            HookStatus.AWAITING_ACTION,
+            now + hook.timeout,
+            hook.rolls_back_on_timeout,
         )
         for n, hook in enumerate(plan.hooks)
         if stage in hook.stages
     )
-    return replace(progress, stage=stage, since=now, hooks=progress.hooks + hooks)
+    aim = _next_weight(plan, progress) if stage is Stage.PRODUCTION_TRAFFIC_SHIFT else progress.aim
+    return replace(progress, stage=stage, since=now, aim=aim, hooks=progress.hooks + hooks)
 
 
-def _hook_id(plan: DeploymentPlan, stage: Stage, number: int) -> str:
-    return "hook-" + sha256(f"{plan.id} {stage} {number}".encode()).hexdigest()[:17]
+def _hook_id(plan: DeploymentPlan, progress: Progress, stage: Stage, number: int) -> str:
+    """A fresh one for every visit of a stage: the weight tells the visits apart."""
+    seed = f"{plan.id} {stage} {progress.weight} {number}"
+    return "ecs-pause-" + urlsafe_b64encode(sha256(seed.encode()).digest()).decode().rstrip("=")
+
+
+def _next_weight(plan: DeploymentPlan, progress: Progress) -> float:
+    return next((weight for weight in plan.weights if weight > progress.weight), 100.0)
 
 
 def _order(stage: Stage) -> int:
     return tuple(Stage).index(stage)
 
 
-def _next(plan: DeploymentPlan, stage: Stage) -> Stage:
-    following = tuple(Stage)[_order(stage) + 1]
-    if following is Stage.PRE_PRODUCTION_TRAFFIC_SHIFT and not any(following in h.stages for h in plan.hooks):
-        return Stage.PRODUCTION_TRAFFIC_SHIFT
-    return following
+def _following(progress: Progress, stage: Stage) -> Stage:
+    """The stage after this one: traffic that has not all arrived takes another step."""
+    if stage is Stage.PRODUCTION_TRAFFIC_SHIFT and progress.weight < 100.0:
+        return Stage.PRE_PRODUCTION_TRAFFIC_SHIFT
+    return tuple(Stage)[_order(stage) + 1]
 
 
 def _expire_hooks(progress: Progress, now: datetime) -> Progress:
@@ -128,7 +147,7 @@ def _fault(plan: DeploymentPlan, progress: Progress, seen: Observed) -> tuple[st
             return f"Service deployment rolled back by lifecycle hook {hook.id} at {hook.stage}.", ()
         if hook.status is HookStatus.TIMED_OUT and hook.rolls_back_on_timeout:
             return f"Service deployment rolled back because lifecycle hook {hook.id} timed out at {hook.stage}.", ()
-    if plan.strategy is Strategy.BLUE_GREEN and seen.rule_fault:
+    if plan.strategy is not Strategy.ROLLING and seen.rule_fault:
         return seen.rule_fault, ()
     if plan.breaker is not None and seen.failures >= plan.breaker.threshold:
         return "ECS deployment circuit breaker: tasks failed to start.", ()
@@ -181,14 +200,15 @@ def _traffic_is_back(progress: Progress) -> bool:
     return progress.stage is Stage.CLEAN_UP and progress.weight == 0.0
 
 
-def _step_blue_green(plan: DeploymentPlan, progress: Progress, seen: Observed) -> Progress:
+def _step_shifting(plan: DeploymentPlan, progress: Progress, seen: Observed) -> Progress:
+    """BLUE_GREEN, LINEAR and CANARY differ only in how many traffic steps they take."""
     stage = progress.stage or Stage.RECONCILE_SERVICE
     progress = _do_stage(progress, seen)
     if not _stage_is_done(plan, progress, seen) or _awaits(progress, stage):
         return progress
     if stage is Stage.CLEAN_UP:
         return _succeed(progress)
-    entered = _enter(plan, progress, _next(plan, stage), seen.now)
+    entered = _enter(plan, progress, _following(progress, stage), seen.now)
     return _do_stage(entered, seen)
 
 
@@ -196,8 +216,9 @@ def _do_stage(progress: Progress, seen: Observed) -> Progress:
     """The traffic that a stage moves, moved at once when it is entered."""
     if progress.stage is Stage.TEST_TRAFFIC_SHIFT:
         return replace(progress, test_weight=100.0)
-    if progress.stage is Stage.PRODUCTION_TRAFFIC_SHIFT and _serves(seen):
-        return replace(progress, weight=100.0)
+    shifting = progress.stage is Stage.PRODUCTION_TRAFFIC_SHIFT and progress.weight < progress.aim
+    if shifting and _serves(seen):
+        return replace(progress, weight=progress.aim, since=seen.now)
     return progress
 
 
@@ -210,7 +231,8 @@ def _stage_is_done(plan: DeploymentPlan, progress: Progress, seen: Observed) -> 
         case Stage.SCALE_UP:
             return seen.target_healthy >= seen.desired
         case Stage.PRODUCTION_TRAFFIC_SHIFT:
-            return progress.weight == 100.0
+            arrived, baked = progress.weight >= progress.aim, seen.now - progress.since >= plan.step_bake
+            return arrived and (baked or progress.weight == 100.0)
         case Stage.BAKE_TIME:
             return seen.now - progress.since >= plan.bake
         case Stage.CLEAN_UP:
@@ -265,8 +287,9 @@ def _roll(plan: DeploymentPlan, desired: int, growing: int, healthy: int, shrink
 
 Step = Callable[[DeploymentPlan, Progress, Observed], Progress]
 
-# LINEAR and CANARY become two more entries here.
 STEPS: Mapping[Strategy, Step] = {
     Strategy.ROLLING: _step_rolling,
-    Strategy.BLUE_GREEN: _step_blue_green,
+    Strategy.BLUE_GREEN: _step_shifting,
+    Strategy.LINEAR: _step_shifting,
+    Strategy.CANARY: _step_shifting,
 }

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from deployments.sandbox.aws.ecs_answers import service_answer
+from deployments.sandbox.aws.ecs_configuration import joined, refuse
 from deployments.sandbox.aws.ecs_fleet import Caller, Fleet, check_count, page
 from deployments.sandbox.aws.ecs_lifecycle import deployment_arn
-from deployments.sandbox.aws.ecs_requests import REVISION_FIELDS, check_service, plan_of, refuse, revision_of
+from deployments.sandbox.aws.ecs_requests import REVISION_FIELDS, check_service, plan_of, revision_of
 from deployments.sandbox.aws.ecs_stages import Progress, Stage, Status, Wanted
 from deployments.sandbox.aws.ecs_state import Deployment, Document, Revision, ServiceState
 
@@ -32,7 +33,7 @@ def create_service(fleet: Fleet, caller: Caller) -> Document:
     if existing is not None and existing.status != "INACTIVE":
         raise refuse("Creation of service was not idempotent.")
     given = {key: value for key, value in caller.parameters.items() if key not in NOT_SETTINGS}
-    settings = _with_defaults(DEFAULTS | given)
+    settings = _settings(DEFAULTS, given)
     check_service(settings)
     known_by_moto = _create_in_moto(caller, settings)
     service = ServiceState(
@@ -58,7 +59,7 @@ def update_service(fleet: Fleet, caller: Caller) -> Document:
         raise refuse("Service was not ACTIVE.", "ServiceNotActiveException")
     given = {key: value for key, value in caller.parameters.items() if key not in NOT_SETTINGS}
     _check_controller(service, given)
-    settings = _with_defaults(service.settings | given)
+    settings = _settings(service.settings, given)
     check_service(settings)
     changed = _changes(caller, service, settings)
     service.settings = settings
@@ -161,9 +162,10 @@ def _create_in_moto(caller: Caller, settings: Document) -> Any:
     )
 
 
-def _with_defaults(settings: Document) -> Document:
-    rolling = {"strategy": "ROLLING", "maximumPercent": 200, "minimumHealthyPercent": 100}
-    return settings | {"deploymentConfiguration": rolling | (settings.get("deploymentConfiguration") or {})}
+def _settings(present: Document, given: Document) -> Document:
+    """What a service is told from now on, parameter by parameter, its deployment configuration field by field."""
+    both = [settings.get("deploymentConfiguration") or {} for settings in (present, given)]
+    return present | given | {"deploymentConfiguration": joined(*both)}
 
 
 def _check_controller(service: ServiceState, given: Document) -> None:

@@ -8,10 +8,15 @@ from enum import StrEnum
 class Strategy(StrEnum):
     ROLLING = "ROLLING"
     BLUE_GREEN = "BLUE_GREEN"
+    LINEAR = "LINEAR"
+    CANARY = "CANARY"
 
 
 class Stage(StrEnum):
-    """In the order in which a deployment goes through them."""
+    """In the order in which a deployment goes through them; by LINEAR and CANARY it does so several times with two.
+
+    These are PRE_PRODUCTION_TRAFFIC_SHIFT and PRODUCTION_TRAFFIC_SHIFT: once for every traffic step.
+    """
 
     RECONCILE_SERVICE = "RECONCILE_SERVICE"
     PRE_SCALE_UP = "PRE_SCALE_UP"
@@ -94,7 +99,12 @@ class DeploymentPlan:
     id: str
     strategy: Strategy
     has_source: bool
+    weights: tuple[float, ...] = (100.0,)
+    """Shares of production traffic that the target is to have one after the other, percent; the last one is 100."""
+    step_bake: timedelta = timedelta(0)
+    """Wait after every traffic step but the last."""
     bake: timedelta = timedelta(0)
+    """Wait with all traffic on the target and the source still there."""
     hooks: tuple[PauseHook, ...] = ()
     alarms: tuple[str, ...] = ()
     alarms_roll_back: bool = True
@@ -108,11 +118,13 @@ class Progress:
     """How far a deployment is."""
 
     since: datetime
-    """When the present stage was entered."""
+    """When the present stage was entered, or production traffic was shifted in it."""
     status: Status = Status.PENDING
     stage: Stage | None = None
     weight: float = 0.0
     """Share of production traffic of the target revision, 0 to 100; the source has the rest."""
+    aim: float = 0.0
+    """The weight that the present, or last, traffic step leads to."""
     test_weight: float = 0.0
     reason: str = ""
     hooks: tuple[Hook, ...] = ()

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from deployments.sandbox.aws.ecs_configuration import refuse
 from deployments.sandbox.aws.ecs_fleet import Caller, Fleet, check_count, page
-from deployments.sandbox.aws.ecs_requests import refuse
 from deployments.sandbox.aws.ecs_state import Document, ServiceState, ServiceTask
 from deployments.sandbox.aws.ecs_task_answers import desired_status, task_answer
 

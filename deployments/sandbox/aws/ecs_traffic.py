@@ -44,7 +44,7 @@ def both_groups(settings: Document) -> tuple[str, ...]:
 
 
 def group_for(service: ServiceState, revision: Revision, strategy: Strategy) -> str | None:
-    """The target group of a new revision: by BLUE_GREEN the one that the steady revision does not have."""
+    """The target group of a new revision: unless by ROLLING the one that the steady revision does not have."""
     groups = both_groups(revision.settings)
     if not groups:
         return None
@@ -65,7 +65,10 @@ def rule_fault(service: ServiceState, deployment: Deployment) -> str:
 
 
 def shift(service: ServiceState, deployment: Deployment) -> None:
-    """Write the deployment's weights into the production listener rule (and the test rule, if there is one)."""
+    """Write the deployment's weights into the production listener rule (and the test rule, if there is one).
+
+    A listener rule has whole numbers, so this is where the share is rounded; Service Connect has the exact one.
+    """
     entry = balancer(deployment.target.settings)
     target = service.groups.get(deployment.target.arn)
     if entry is None or target is None or deployment.plan.strategy is Strategy.ROLLING:
@@ -77,7 +80,12 @@ def shift(service: ServiceState, deployment: Deployment) -> None:
         (advanced.get("testListenerRule"), progress.test_weight),
     ):
         if rule:
-            _write_weights(service, str(rule), both_groups(deployment.target.settings), target, round(weight))
+            _write_weights(service, str(rule), both_groups(deployment.target.settings), target, _whole(weight))
+
+
+def _whole(percent: float) -> int:
+    """Rounded, but a share that there is never vanishes, and one that is not everything is never everything."""
+    return round(percent) if percent in {0.0, 100.0} else min(99, max(1, round(percent)))
 
 
 def routes(service: ServiceState) -> tuple[Route, ...]:

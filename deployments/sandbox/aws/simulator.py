@@ -3,10 +3,16 @@
 moto remembers services but nothing ever happens to them. `EcsSimulator` replaces its operations on services,
 tasks and service deployments, and moves all of them on whenever `tick` is called.
 
-Known to differ from the real ECS: LINEAR, CANARY, Lambda hooks and CodeDeploy are refused; a newer update of a
-service waits (PENDING) until the deployment under way has given its traffic back, by ROLLING too; a ROLLING
-deployment that fails without rollback leaves the old revision as the primary one; draining lasts at most 30 AWS
-seconds; stages have no limit of 24 hours.
+Known to differ from the real ECS: Lambda hooks are refused; a newer update of a service waits (PENDING) until the
+deployment under way has given its traffic back, by ROLLING too; a ROLLING deployment that fails without rollback
+leaves the old revision as the primary one; draining lasts at most 30 AWS seconds; stages have no limit of 24 hours; a
+traffic step takes two ticks, where ECS takes as long as the load balancer needs. A listener rule carries whole
+percents (a canary of 0.1 % is 1 % there), Service Connect the exact share.
+
+Assumed, because AWS's documents do not say: every visit of PRE_PRODUCTION_TRAFFIC_SHIFT is shown as the lifecycle
+stage, with a hook or without; the wait between two traffic steps belongs to PRODUCTION_TRAFFIC_SHIFT; a step waits
+until all tasks of the new revision are healthy; decided hooks stay in the answer, and one that nobody answered before
+the traffic went back is FAILED; an update changes the deployment configuration field by field; going back is one step.
 """
 
 import threading

@@ -16,6 +16,8 @@ from botocore.validate import ParamValidator
 
 SIZED = frozenset({"string", "list", "map", "blob"})
 SIZE_REPORTS = ("Invalid length", "Invalid range")
+DOCUMENTED = {"ServiceDeploymentLifecycleStage": ("PRE_PRODUCTION_TRAFFIC_SHIFT",)}
+"""Values that AWS's model names in the text about a field and forgets in the field's enum."""
 NUMBERS = frozenset({"integer", "long", "float", "double"})
 
 
@@ -92,7 +94,7 @@ def _size_problems(shape: Any, value: Any, path: str) -> Iterator[str]:
 
 def _text_problems(shape: Any, value: str, path: str) -> Iterator[str]:
     allowed = getattr(shape, "enum", None) or shape.metadata.get("enum")
-    if allowed and value not in allowed:
+    if allowed and value not in (*allowed, *DOCUMENTED.get(shape.name, ())):
         yield f"{path} is {value}, one of {', '.join(allowed)} is allowed"
     pattern = shape.metadata.get("pattern")
     if pattern and _matches(pattern, value) is False:

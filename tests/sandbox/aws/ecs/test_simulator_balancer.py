@@ -112,7 +112,8 @@ def test_the_revision_says_which_target_group_it_got(world: World, balancer: Bal
     world.tick()
     arn = world.deployment()["targetServiceRevision"]["arn"]
     revision = world.ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"][0]
-    assert revision["resolvedConfiguration"]["loadBalancers"] == [{"targetGroupArn": balancer.green}]
+    resolved = {"targetGroupArn": balancer.green, "productionListenerRule": balancer.rule}
+    assert revision["resolvedConfiguration"]["loadBalancers"] == [resolved]
 
 
 def test_rolling_stays_in_one_target_group(world: World, balancer: Balancer) -> None:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from deployments.sandbox.aws.ecs_stages import Stage, Status
 from tests.sandbox.aws.ecs.conftest import BLUE_GREEN, CLUSTER, SERVICE, World
 
-ORDER = [str(stage) for stage in Stage if stage is not Stage.PRE_PRODUCTION_TRAFFIC_SHIFT]
+ORDER = [str(stage) for stage in Stage]
 ALARMS = {"alarms": {"alarmNames": ["errors"], "enable": True, "rollback": True}}
 
 

@@ -49,16 +49,6 @@ def test_a_second_service_of_the_same_name_is_refused(world: World) -> None:
     refused(world, "Creation of service was not idempotent")
 
 
-@pytest.mark.parametrize("strategy", ["LINEAR", "CANARY"])
-def test_strategies_that_are_not_simulated_yet_say_so(world: World, strategy: str) -> None:
-    refused(world, f"does not move traffic by {strategy} yet", deploymentConfiguration={"strategy": strategy})
-
-
-def test_a_pause_is_refused_where_ecs_has_none(world: World) -> None:
-    hooks = [{"targetType": "PAUSE", "lifecycleStages": ["PRODUCTION_TRAFFIC_SHIFT"]}]
-    refused(world, "not allowed at PRODUCTION", deploymentConfiguration={**BLUE_GREEN, "lifecycleHooks": hooks})
-
-
 @pytest.mark.parametrize("controller", ["CODE_DEPLOY", "EXTERNAL"])
 def test_other_controllers_refuse_a_new_task_definition(world: World, controller: str) -> None:
     definition = world.definition("aaaaaaa")
