@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rules.canary_arrays import Floats, Whole, share
 from rules.canary_bounds import at_most, band, visible
 from rules.canary_counts import Grid, aggregate, grid, renewed
 from rules.canary_decisions import Decision, Judgement, fold
@@ -28,8 +29,6 @@ from rules.canary_silence import silent_since
 from rules.catalogue import JudgePolicy
 
 __all__ = ["Decision", "Judgement", "Question", "aggregate", "fold", "judge", "renewed", "trace"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def judge(
@@ -57,12 +56,14 @@ def judge(
     seen = grid(counts, policy, services)
     end = seen.spoke_until if until is None else float(until)
     silent = silent_since(seen, end, policy)
-    rows = [_verdicts(it, seen, policy, since, silent, end) for it in all_running(seen, policy)]
+    rows = [_verdicts(it, seen, policy, since=since, silent=silent, end=end) for it in all_running(seen, policy)]
     table = pd.concat(rows, ignore_index=True)
     return table.sort_values("position", kind="stable", ignore_index=True).drop(columns="position")
 
 
-def _verdicts(it: Running, seen: Grid, policy: JudgePolicy, since: float, silent: Floats, end: float) -> pd.DataFrame:
+def _verdicts(
+    it: Running, seen: Grid, policy: JudgePolicy, *, since: float, silent: Floats, end: float
+) -> pd.DataFrame:
     """One question's rows, with the counts at the moment of the verdict."""
     worse = it.crossed >= 0
     at = np.where(worse, it.crossed, len(seen.ticks) - 1)
@@ -82,7 +83,7 @@ def _verdicts(it: Running, seen: Grid, policy: JudgePolicy, since: float, silent
         "at_s": np.where(worse, ends, np.where(np.isnan(silent), max(end, 0.0), silent)),
         "n_canary": n,
         "bad_canary": bad,
-        "rate": _share(bad, n),
+        "rate": share(bad, n, np.nan),
         "low": low,
         "high": high,
         "limit": limit,
@@ -106,8 +107,9 @@ def _verdict(it: Running, seen: Grid, policy: JudgePolicy, since: float) -> npt.
     else:
         refuted = policy.promote_factor * limit_of(it.question, policy)
         fine = (n > 0) & (at_most(bad, n, refuted) <= policy.promote_alpha)
-    answers = np.array([Decision.NOT_ENOUGH_DATA, Decision.PROMOTE], dtype=object)
-    return answers[fine.astype(int)]
+    verdict = np.full(len(fine), Decision.NOT_ENOUGH_DATA, dtype=object)
+    verdict[fine] = Decision.PROMOTE
+    return verdict
 
 
 def trace(counts: pd.DataFrame, policy: JudgePolicy, until: float | None = None) -> pd.DataFrame:
@@ -134,7 +136,7 @@ def _series(it: Running, seen: Grid, policy: JudgePolicy) -> pd.DataFrame:
             "n": n,
             "bad": bad,
             "evidence": it.evidence[some] / np.log(10),
-            "rate": _share(bad, n),
+            "rate": share(bad, n, np.nan),
             "low": low,
             "high": high,
             "limit": _limits(it, it.old_bad[some], it.old_n[some], policy),
@@ -145,13 +147,9 @@ def _series(it: Running, seen: Grid, policy: JudgePolicy) -> pd.DataFrame:
 def _limits(it: Running, old_bad: Floats, old_n: Floats, policy: JudgePolicy) -> Floats:
     """The limit as a rate: the policy's, or the tolerated multiple of the old version's rate beside it."""
     if it.question.to_old:
-        return tolerance_of(it.question, policy) * _share(old_bad, old_n)
+        return tolerance_of(it.question, policy) * share(old_bad, old_n, np.nan)
     return np.full_like(old_n, limit_of(it.question, policy))
 
 
-def _share(bad: Floats, n: Floats) -> Floats:
-    return np.where(n > 0, bad / np.maximum(n, 1e-300), np.nan)
-
-
-def _pick(values: Floats, at: npt.NDArray[np.int64]) -> Floats:
+def _pick(values: Floats, at: Whole) -> Floats:
     return values[np.arange(len(at)), at] if values.shape[1] else np.zeros(len(at))

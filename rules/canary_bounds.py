@@ -1,18 +1,16 @@
 """Exact chances and bands of a share, without a statistics library: whole arrays at once."""
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from rules.canary_arrays import TINY, Floats, share
 
-TINY = 1e-300
 BAND_ALPHA = 0.05
 """A band that is never left by the true rate, at any time, in 95 % of roll-outs. It decides nothing."""
 HALVINGS = 50
 
 
 def log_gamma(x: Floats) -> Floats:
-    """log Gamma(x) for x > 0 to about 1e-12: shifted above 8, then Stirling's series."""
+    """Logarithm of Gamma(x) for x > 0 to about 1e-12: shifted above 8, then Stirling's series."""
     shift = np.zeros_like(x)
     for _ in range(8):
         small = x < 8  # noqa: PLR2004
@@ -23,10 +21,10 @@ def log_gamma(x: Floats) -> Floats:
     return result
 
 
-def at_most(bad: Floats, n: Floats, share: float) -> Floats:
-    """Chance of at most `bad` bad requests out of `n` when each is bad with chance `share` (binomial; 1 if n is 0)."""
+def at_most(bad: Floats, n: Floats, rate: float) -> Floats:
+    """Chance of at most `bad` bad requests out of `n` when each is bad with chance `rate` (binomial; 1 if n is 0)."""
     good = np.maximum(n - bad, TINY)
-    chance = _incomplete_beta(good, bad + 1.0, 1.0 - share)
+    chance = _incomplete_beta(good, bad + 1.0, 1.0 - rate)
     return np.where(n - bad <= 0, 1.0, chance)
 
 
@@ -36,7 +34,8 @@ def _incomplete_beta(a: Floats, b: Floats, x: float) -> Floats:
     near = x < (a + 1) / (a + b + 2)
     p, q, at = np.where(near, a, b), np.where(near, b, a), np.where(near, x, 1 - x)
     tail = np.exp(front) * _fraction(p, q, at) / p
-    return np.where(near, tail, 1 - tail)
+    chance: Floats = np.where(near, tail, 1 - tail)
+    return chance
 
 
 def _fraction(a: Floats, b: Floats, x: Floats) -> Floats:
@@ -69,9 +68,9 @@ def band(bad: Floats, n: Floats) -> tuple[Floats, Floats]:
     half = np.full_like(n, 0.5)
     mixed = log_gamma(bad + half) + log_gamma(n - bad + half) - log_gamma(n + 1) - np.log(np.pi)
     line = mixed - np.log(1 / BAND_ALPHA)
-    share = np.where(n > 0, bad / np.maximum(n, TINY), 0.5)
-    low = _edge(bad, n, line, share, np.zeros_like(n))
-    high = _edge(bad, n, line, share, np.ones_like(n))
+    rate = share(bad, n, otherwise=0.5)
+    low = _edge(bad, n, line, rate, np.zeros_like(n))
+    high = _edge(bad, n, line, rate, np.ones_like(n))
     return np.where(bad > 0, low, 0.0), np.where(bad < n, high, 1.0)
 
 
@@ -93,8 +92,8 @@ def visible(n: Floats, limit: float, nats: float) -> Floats:
     return np.where(n * _divergence(np.ones_like(n), limit) >= nats, high, np.nan)
 
 
-def _divergence(share: Floats, limit: float) -> Floats:
-    """Nats that one request tells on average if the truth is `share` and the limit is supposed."""
-    other = np.maximum(1 - share, TINY)
-    result: Floats = share * np.log(share / limit) + other * np.log(other / (1 - limit))
+def _divergence(rate: Floats, limit: float) -> Floats:
+    """Nats that one request tells on average if the truth is `rate` and the limit is supposed."""
+    other = np.maximum(1 - rate, TINY)
+    result: Floats = rate * np.log(rate / limit) + other * np.log(other / (1 - limit))
     return result

@@ -6,20 +6,15 @@ many failed, how many took longer than the limit (`slow`) and longer than the ol
 not, which is why there are none.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from rules.canary_arrays import Flags, Floats, Whole
 from rules.catalogue import JudgePolicy
 from rules.errors import InvalidInput
-
-type_ = Any
-Floats = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
 
 ARMS = ("old", "new")
 KEYS = ["service", "arm", "t"]
@@ -82,43 +77,47 @@ def aggregate(
     codes, services = pd.factorize(requests["service"], sort=True)
     arms = _arm_codes(requests)
     at, seconds = (requests[name].to_numpy(np.float64) for name in ("at", "seconds"))
-    given = reference_ms or {}
-    limits = np.array([given.get(str(it), np.nan) for it in services]) / 1000
-    for code in np.flatnonzero(np.isnan(limits)):
-        before = seconds[(codes == code) & (arms == 0) & (at < 0)]
-        limits[code] = np.quantile(before, 0.95) if before.size else policy.slow_ms / 1000
+    before = (arms == 0) & (at < 0)
+    limits = _references(codes, [str(it) for it in services], seconds, before, given=reference_ms or {}, policy=policy)
+    bad = {
+        "errors": requests["failed"].to_numpy(bool),
+        "slow": seconds > policy.slow_ms / 1000,
+        "slow_ref": seconds > limits[codes] if len(limits) else seconds > 0,
+    }
     ticks = np.floor(at / tick_seconds).astype(np.int64)
-    return _counted(
-        codes, services, arms, ticks, tick_seconds, requests["failed"].to_numpy(bool), seconds, policy, limits
-    )
-
-
-def _counted(
-    codes: Whole,
-    services: type_,
-    arms: Whole,
-    ticks: Whole,
-    tick_seconds: float,
-    failed: npt.NDArray[np.bool_],
-    seconds: Floats,
-    policy: JudgePolicy,
-    limits: Floats,
-) -> pd.DataFrame:
-    """One pass per number: a request is counted in the cell of its service, version and tick."""
     first = int(ticks.min()) if ticks.size else 0
     span = int(ticks.max()) - first + 1 if ticks.size else 1
-    cell = (codes * 2 + arms) * span + (ticks - first)
-    size = len(services) * 2 * span
+    cells, counted = _counted((codes * 2 + arms) * span + (ticks - first), len(services) * 2 * span, bad)
+    keys = {
+        "service": np.asarray(services, dtype=object)[cells // (2 * span)],
+        "arm": np.array(ARMS, dtype=object)[cells // span % 2],
+        "t": (cells % span + first) * tick_seconds,
+    }
+    return pd.DataFrame({**keys, **counted})
+
+
+def _counted(cell: Whole, size: int, bad: Mapping[str, Flags]) -> tuple[Whole, dict[str, Whole]]:
+    """One pass per number over the requests' cells: those with requests, and what is in them."""
     n = np.bincount(cell, minlength=size)
     some = np.flatnonzero(n)
-    kinds = {"errors": failed, "slow": seconds > policy.slow_ms / 1000, "slow_ref": seconds > limits[codes]}
-    counted = {name: np.bincount(cell[bad], minlength=size)[some] for name, bad in kinds.items()}
-    keys = {
-        "service": np.asarray(services, dtype=object)[some // (2 * span)],
-        "arm": np.array(ARMS, dtype=object)[some // span % 2],
-        "t": (some % span + first) * tick_seconds,
-    }
-    return pd.DataFrame({**keys, "n": n[some], **counted})
+    return some, {"n": n[some]} | {name: np.bincount(cell[it], minlength=size)[some] for name, it in bad.items()}
+
+
+def _references(
+    codes: Whole,
+    services: Sequence[str],
+    seconds: Floats,
+    before: Flags,
+    *,
+    given: Mapping[str, float],
+    policy: JudgePolicy,
+) -> Floats:
+    """By service, in seconds, what `slow_ref` means."""
+    limits = np.array([given.get(it, np.nan) for it in services], dtype=np.float64) / 1000
+    for code in np.flatnonzero(np.isnan(limits)):
+        past = seconds[before & (codes == code)]
+        limits[code] = np.quantile(past, 0.95) if past.size else policy.slow_ms / 1000
+    return limits
 
 
 def renewed(known: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
@@ -166,12 +165,14 @@ def checked(counts: pd.DataFrame) -> None:
             raise InvalidInput(where, float(row[name]), f"0 to n, which is {row['n']:g}")
 
 
-def _tally(
-    codes: Whole, column: Whole, values: Mapping[str, Floats], rows: npt.NDArray[np.bool_], shape: tuple[int, int]
-) -> Tally:
+def _tally(codes: Whole, column: Whole, values: Mapping[str, Floats], rows: Flags, shape: tuple[int, int]) -> Tally:
     cell = codes[rows] * shape[1] + column[rows]
-    size = shape[0] * shape[1]
-    return Tally(**{it: np.bincount(cell, values[it][rows], minlength=size).reshape(shape) for it in NUMBERS})
+
+    def summed(name: str) -> Floats:
+        total = np.bincount(cell, values[name][rows], minlength=shape[0] * shape[1])
+        return total.reshape(shape).astype(np.float64, copy=False)
+
+    return Tally(summed("n"), summed("errors"), summed("slow"), summed("slow_ref"))
 
 
 def _widths(codes: Whole, arms: Whole, t: Floats, services: int) -> Floats:
@@ -190,7 +191,7 @@ def _arm_codes(rows: pd.DataFrame) -> Whole:
     strange = ~arms.isin(ARMS)
     if strange.any():
         raise InvalidInput("arm", arms[strange].iloc[0], "old or new")
-    return (arms == "new").to_numpy(np.int64)
+    return np.asarray(arms == "new", dtype=np.int64)
 
 
 def _require(rows: pd.DataFrame, names: Iterable[str]) -> None:

@@ -6,33 +6,29 @@ Each guard only ever lowers a score, or allows it what it would have had without
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from rules.canary_arrays import Flags, Floats, Whole, share, sums_before
 from rules.catalogue import JudgePolicy
-
-Floats = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 SIGNIFICANT = 4.77
 """Half of 3.09 squared: what a likelihood ratio's logarithm exceeds with a chance of 1 in 1000."""
-BREAKING_BAD = 5
+BREAKING_BAD = 4
 BREAKING_SHARE = 0.5
-"""Half of the requests bad, and five of them, is no burst that a service lives with."""
+"""Half of the requests bad, and four of them, is no burst that a service lives with."""
 
 
 def trailing(values: Floats, ticks: Floats, seconds: float) -> Floats:
     """Sums over the ticks that began within the last `seconds`, this one included: services x ticks."""
-    total = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+    total = sums_before(values)
     first = np.searchsorted(ticks, ticks - seconds + 1e-9, side="right")
     return total[:, 1:] - total[:, first]
 
 
 def over(bad: Floats, n: Floats, limit: float) -> Flags:
     """Whether the share of bad requests is significantly (1 in 1000) above the limit."""
-    share = np.clip(bad / np.maximum(n, 1e-300), 1e-300, 1 - 1e-16)
-    surprise = bad * np.log(share / limit) + (n - bad) * np.log((1 - share) / (1 - limit))
-    return (bad >= 2) & (share > limit) & (surprise > SIGNIFICANT)  # noqa: PLR2004  one request proves nothing
+    rate = np.clip(share(bad, n), 1e-300, 1 - 1e-16)
+    surprise = bad * np.log(rate / limit) + (n - bad) * np.log((1 - rate) / (1 - limit))
+    return (bad > 1) & (rate > limit) & (surprise > SIGNIFICANT)
 
 
 def shared_incident(bad: Floats, n: Floats, limit: float, ticks: Floats, seconds: float) -> Flags:
@@ -59,18 +55,18 @@ class Bursts:
         self._limit, self._policy, self._segments = limit, policy, segments
         incident = over(bad, n, limit) & (segments >= 0)
         learnt = (n > 0) & ~incident
-        self._known = _running((n > 0).astype(np.float64))
-        share = np.where(n > 0, bad / np.maximum(n, 1e-300), 0.0)
-        self._worst = np.maximum.accumulate(np.concatenate([np.zeros((len(n), 1)), share], axis=1), axis=1)
+        self._known = sums_before((n > 0).astype(np.float64))
+        rates = np.concatenate([np.zeros((len(n), 1)), share(bad, n)], axis=1)
+        self._worst = np.maximum.accumulate(rates, axis=1)
         self._rate, self._squared_cv = self._moments(np.where(learnt, bad, 0.0), np.where(learnt, n, 0.0), learnt)
 
     def _moments(self, bad: Floats, n: Floats, learnt: Flags) -> tuple[Floats, Floats]:
         """Mean rate, and its variance between segments beyond chance in squares of the mean, by running sums."""
-        count, bads, ns = _running(learnt.astype(np.float64)), _running(bad), _running(n)
-        rate = np.where(ns > 0, bads / np.maximum(ns, 1e-300), self._limit)
-        spread = _running(bad**2) - 2 * rate * _running(bad * n) + rate**2 * _running(n**2)
+        count, bads, ns = sums_before(learnt.astype(np.float64)), sums_before(bad), sums_before(n)
+        rate = share(bads, ns, otherwise=self._limit)
+        spread = sums_before(bad**2) - 2 * rate * sums_before(bad * n) + rate**2 * sums_before(n**2)
         unbiased = spread * count / np.maximum(count - 1, 1)
-        expected = rate**2 * _running(n**2)
+        expected = rate**2 * sums_before(n**2)
         beyond = np.maximum(unbiased - rate * ns, 0.0) / np.where(expected > 0, expected, np.inf)
         missing = np.maximum(self._policy.history_segments - count, 0.0)
         return rate, (missing * self._policy.burstiness + count * beyond) / np.maximum(count + missing, 1.0)
@@ -97,21 +93,18 @@ class Bursts:
 
 
 def breaking(
-    bad: Floats, n: Floats, old: Floats, limit: float, bursts: Bursts, ticks: Floats, policy: JudgePolicy
+    lately: tuple[Floats, Floats], old: Floats, limit: float, *, bursts: Bursts, ticks: Floats, policy: JudgePolicy
 ) -> Flags:
     """Where one segment is enough: so bad, lately, that no burst of this service explains it.
 
-    `bad`, `n` of the new version and `old`, the old one's share, are trailing ones: services x ticks. Either nothing
-    at all works, or half fails, or, when the old version's bursts are known, it is far worse than the worst of them.
+    `lately`: bad requests and all requests of the new version in the last segment's length; `old`: the old one's
+    share in that time. Either nothing at all works, or half fails, or, when the old version's bursts are known, it is
+    far worse than the worst of them.
     """
-    share = bad / np.maximum(n, 1e-300)
-    worse = share >= policy.breaking_factor * old
+    bad, n = lately
+    rate = share(bad, n)
+    worse = rate >= policy.breaking_factor * old
     nothing_works = (bad >= policy.least_bad) & (bad >= n)
     bar = policy.breaking_factor * np.maximum(bursts.worst(ticks), limit)
     bar = np.minimum(np.where(bursts.known(ticks), bar, 1.0), BREAKING_SHARE)
-    return worse & (nothing_works | ((bad >= BREAKING_BAD) & (share >= bar)))
-
-
-def _running(values: Floats) -> Floats:
-    """Sums of all columns before each, and of all: one column more than `values`."""
-    return np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+    return worse & (nothing_works | ((bad >= BREAKING_BAD) & (rate >= bar)))

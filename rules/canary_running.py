@@ -5,16 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 
+from rules.canary_arrays import Flags, Floats, Whole, share
 from rules.canary_counts import Grid, Tally
 from rules.canary_guards import Bursts, breaking, shared_incident, trailing, warming_up
 from rules.canary_scores import against_limit, against_old, scores, start_weights
 from rules.catalogue import JudgePolicy
-
-Floats = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 class Question(StrEnum):
@@ -85,35 +81,44 @@ def all_running(grid: Grid, policy: JudgePolicy) -> Iterator[Running]:
 
 def running(question: Question, grid: Grid, policy: JudgePolicy) -> Running:
     """The numbers of one question, with all guards."""
-    limit, seconds, ticks = limit_of(question, policy), policy.segment_seconds, grid.ticks
-    bad, old_bad, past_bad = (getattr(it, question.column) for it in (grid.new, grid.old, grid.past))
     counts = _counts(question, grid, policy)
-    bursts = Bursts(past_bad, grid.past.n, grid.past_segments, limit, policy)
-    temper = bursts.temper(_together(question, grid, policy), ticks)
-    n, bad, old_n, old_bad = (np.where(counts, it, 0.0) for it in (grid.new.n, bad, grid.old.n, old_bad))
+    old_bad, bad = (np.where(counts, _bad(question, it), 0.0) for it in (grid.old, grid.new))
+    old_n, n = (np.where(counts, it.n, 0.0) for it in (grid.old, grid.new))
+    limit, segments = limit_of(question, policy), grid.past_segments
+    bursts = Bursts(_bad(question, grid.past), grid.past.n, segments, limit, policy)
+    temper = bursts.temper(_together(question, grid, policy), grid.ticks)
     if question.to_old:
         factors = against_old((bad, old_bad), (n, old_n), tolerance_of(question, policy), temper)
     else:
         factors = against_limit(bad / temper, n / temper, limit)
-    lately = [trailing(it, ticks, seconds) for it in (bad, n, old_bad, old_n)]
-    old_share = lately[2] / np.maximum(lately[3], 1e-300)
-    at_once = breaking(lately[0], lately[1], old_share, limit, bursts, ticks, policy)
-    evidence = _evidence(factors, at_once, ticks, policy)
-    totals = [np.cumsum(it, axis=1) for it in (n, bad, old_n, old_bad, n / temper)]
-    crossed = _crossed((evidence >= line(policy)) & (totals[1] >= policy.least_bad))
-    return Running(question, *totals, evidence, (grid.new.n > 0) & ~counts, crossed)
+    lately = [trailing(it, grid.ticks, policy.segment_seconds) for it in (bad, n, old_bad, old_n)]
+    at_once = breaking(
+        (lately[0], lately[1]), share(lately[2], lately[3]), limit, bursts=bursts, ticks=grid.ticks, policy=policy
+    )
+    evidence = _evidence(factors, at_once, grid.ticks, policy)
+    all_bad = np.cumsum(bad, axis=1)
+    return Running(
+        question=question,
+        n=np.cumsum(n, axis=1),
+        bad=all_bad,
+        old_n=np.cumsum(old_n, axis=1),
+        old_bad=np.cumsum(old_bad, axis=1),
+        tempered=np.cumsum(n / temper, axis=1),
+        evidence=evidence,
+        left_out=(grid.new.n > 0) & ~counts,
+        crossed=_crossed((evidence >= line(policy)) & (all_bad >= policy.least_bad)),
+    )
 
 
 def _counts(question: Question, grid: Grid, policy: JudgePolicy) -> Flags:
     """The ticks that count for a question."""
-    new, old = grid.new, grid.old
-    counts = new.n > 0
+    counts: Flags = grid.new.n > 0
     if question.about_slowness:
-        counts &= ~warming_up(new.n, grid.ticks, policy.warm_up_seconds)
+        counts &= ~warming_up(grid.new.n, grid.ticks, policy.warm_up_seconds)
     if question.to_old:
-        return counts & (old.n > 0)
-    limit = limit_of(question, policy)
-    return counts & ~shared_incident(_bad(question, old), old.n, limit, grid.ticks, policy.segment_seconds)
+        return counts & (grid.old.n > 0)
+    limit, old_bad = limit_of(question, policy), _bad(question, grid.old)
+    return counts & ~shared_incident(old_bad, grid.old.n, limit, grid.ticks, policy.segment_seconds)
 
 
 def _bad(question: Question, tally: Tally) -> Floats:
@@ -128,8 +133,8 @@ def _together(question: Question, grid: Grid, policy: JudgePolicy) -> Floats:
     """
     segments = policy.segment_seconds / np.minimum(grid.width, policy.segment_seconds)
     new, old = grid.new.n, grid.old.n
-    shared = 2 * new * old / np.maximum(new + old, 1e-300) if question.to_old else new
-    return shared * segments[:, None]
+    together: Floats = 2 * share(new * old, new + old) if question.to_old else new
+    return together * segments[:, None]
 
 
 def _evidence(factors: Floats, at_once: Flags, ticks: Floats, policy: JudgePolicy) -> Floats:

@@ -6,14 +6,12 @@ since when (`start_weights`). If the new version is not worse, the chance that s
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+from rules.canary_arrays import Floats, Whole, share
 
-SIZES = (1.25, 1.6, 2.2, 3.5, 6.0, 12.0, 30.0, 99.0)
-"""Times the limit. Steps of 1.3 to 3: between two neighbours nothing is more than about a tenth slower to find."""
-RATIOS = (1.15, 1.4, 1.8, 2.5, 4.0, 8.0, 20.0, 50.0)
+SIZES = (1.25, 1.7, 2.5, 4.5, 9.0, 20.0, 60.0)
+"""Times the limit. As few as leave nothing between two neighbours more than about a tenth slower to find."""
+RATIOS = (1.15, 1.35, 1.7, 2.4, 4.0, 8.0, 25.0)
 """Times the tolerated ratio to the old version."""
 LIKELIEST = 0.99
 """No size supposes that more than this share is bad: one good request would refute it for ever."""
@@ -40,7 +38,8 @@ def against_limit(bad: Floats, n: Floats, limit: float) -> Floats:
     """Log likelihood ratio of each cell for each size: services x ticks x sizes. `bad` and `n` may be tempered."""
     worse = np.unique(np.minimum(limit * np.array(SIZES), LIKELIEST))
     hit, miss = np.log(worse / limit), np.log((1 - worse) / (1 - limit))
-    return bad[..., None] * hit + (n - bad)[..., None] * miss
+    factors: Floats = bad[..., None] * hit + (n - bad)[..., None] * miss
+    return factors
 
 
 def against_old(bad: tuple[Floats, Floats], n: tuple[Floats, Floats], tolerance: float, temper: Floats) -> Floats:
@@ -49,12 +48,13 @@ def against_old(bad: tuple[Floats, Floats], n: tuple[Floats, Floats], tolerance:
     Where one of the versions had no request there is nothing to compare, and the score stands still.
     """
     both = (n[0] > 0) & (n[1] > 0)
-    share = np.where(both, n[0] / np.maximum(n[0] + n[1], 1e-300), 0.0)
+    seen_by_new = np.where(both, share(n[0], n[0] + n[1]), 0.0)
     ratios = tolerance * np.array(RATIOS)
     weight = np.where(both, 1.0 / temper, 0.0)
     new, every = bad[0] * weight, (bad[0] + bad[1]) * weight
-    expected = np.log1p((ratios - 1) * share[..., None]) - np.log1p((tolerance - 1) * share)[..., None]
-    return new[..., None] * np.log(RATIOS) - every[..., None] * expected
+    expected = np.log1p((ratios - 1) * seen_by_new[..., None]) - np.log1p((tolerance - 1) * seen_by_new)[..., None]
+    factors: Floats = new[..., None] * np.log(RATIOS) - every[..., None] * expected
+    return factors
 
 
 def scores(factors: Floats, segment_of: Whole, weights: Floats, most: float) -> Floats:
@@ -74,7 +74,8 @@ def scores(factors: Floats, segment_of: Whole, weights: Floats, most: float) -> 
     started = np.logaddexp.accumulate(np.log(weights)[:, None] - closed, axis=1)
     within = np.minimum(running - before[:, segment_of], most)
     mixed = (closed + started)[:, segment_of] + within
-    return log_sum(mixed) - np.log(sizes)
+    score: Floats = log_sum(mixed) - np.log(sizes)
+    return score
 
 
 def log_sum(values: Floats) -> Floats:

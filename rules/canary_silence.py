@@ -1,12 +1,10 @@
 """Silence: no request of the canary is known for a while although there should be some. It is never health."""
 
 import numpy as np
-import numpy.typing as npt
 
+from rules.canary_arrays import Flags, Floats
 from rules.canary_counts import Grid
 from rules.catalogue import JudgePolicy
-
-Floats = npt.NDArray[np.float64]
 
 LATELY_SECONDS = 300.0
 EXPECTED = 7.0
@@ -28,7 +26,7 @@ def silent_since(grid: Grid, until: float, policy: JudgePolicy) -> Floats:
     return np.where((gap >= policy.silence_seconds) & (expected >= EXPECTED), heard, np.nan)
 
 
-def _rate(grid: Grid, heard: Floats, served: npt.NDArray[np.bool_]) -> Floats:
+def _rate(grid: Grid, heard: Floats, served: Flags) -> Floats:
     """The canary's own requests per second in the five minutes before it was last heard."""
     if not grid.ticks.size:
         return np.zeros(len(heard))

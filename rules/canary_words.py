@@ -1,51 +1,56 @@
 """Verdicts as sentences that a release manager understands, numbers in requests and percent."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from rules.canary_running import Question
 from rules.catalogue import JudgePolicy
+from rules.judgements import Decision
 
-Rows = Mapping[Any, Mapping[Any, Any]]
-"""The verdicts' rows of one service by question."""
-
-
-def sentence(decision: str, rows: Rows, test: str, policy: JudgePolicy) -> str:
-    """`test`: the question that decided."""
-    row = rows[test]
-    if decision == "roll_back":
-        return f"{_found(row, test, policy)} {_odds(test, policy)} Roll back.{_alone(rows)}"
-    if decision == "hold":
-        return _silent(row, policy)
-    if decision == "promote":
-        return f"{_seen(rows, policy)} {_refuted(policy)} It may go on.{_alone(rows)}"
-    return f"{_seen(rows, policy)} {_too_few(rows, policy)}{_alone(rows)}"
+Row = Mapping[Any, Any]
+Rows = Mapping[Question, Row]
+"""The verdicts of one service."""
 
 
-def _found(row: Mapping[Any, Any], test: str, policy: JudgePolicy) -> str:
-    what = _bad(test, policy)
-    told = f"Of {_number(row['n_canary'])} canary requests {_number(row['bad_canary'])} {what}"
-    if test.endswith("_to_old"):
-        told += f", of {_number(row['n_old'])} of the old version beside it {_number(row['bad_old'])}"
+def sentence(decision: Decision, rows: Rows, question: Question, policy: JudgePolicy) -> str:
+    """`question`: the one that decided, where one did."""
+    if decision is Decision.HOLD:
+        return _silent(rows[question], policy)
+    if decision is Decision.ROLL_BACK:
+        said = f"{_found(rows[question], question, policy)} {_odds(question, policy)} Roll back."
+    elif decision is Decision.PROMOTE:
+        said = f"{_seen(rows, policy)} {_refuted(policy)} It may go on."
+    else:
+        said = f"{_seen(rows, policy)} {_too_few(rows, policy)}"
+    return said + _left_out(rows[question], question, policy) + _alone(rows)
+
+
+def _found(row: Row, question: Question, policy: JudgePolicy) -> str:
+    told = f"Of {_number(row['n_canary'])} canary requests {_number(row['bad_canary'])} {_bad(question, policy)}"
+    if question.to_old:
+        told += f", of {_number(row['n_old'])} of the old version at the same time {_number(row['bad_old'])}"
     return told + ";"
 
 
-def _bad(test: str, policy: JudgePolicy) -> str:
-    if test == "slow":
+def _bad(question: Question, policy: JudgePolicy) -> str:
+    if question is Question.SLOW:
         return f"took longer than {policy.slow_ms:g} ms"
-    return "failed" if test.startswith("errors") else "were slower than the old version's 95th percentile"
+    return "were slower than the old version's 95th percentile" if question.about_slowness else "failed"
 
 
-def _odds(test: str, policy: JudgePolicy) -> str:
-    one_of = f"would look this bad in fewer than 1 of {4 / policy.alpha:g} roll-outs."
-    if test == "errors":
-        return f"a version within its {_percent(policy.max_error_rate)} budget {one_of}"
-    if test == "slow":
-        return f"a version of which at most {_percent(policy.max_slow_share)} are that slow {one_of}"
-    times = policy.error_tolerance if test == "errors_to_old" else policy.slow_tolerance
-    return f"a version at most {times:g} times as bad as the old one {one_of}"
+def _odds(question: Question, policy: JudgePolicy) -> str:
+    once = f"would look this bad in fewer than 1 of {len(Question) / policy.alpha:g} roll-outs."
+    if question is Question.ERRORS:
+        return f"a version within its {_percent(policy.max_error_rate)} budget {once}"
+    if question is Question.SLOW:
+        return f"a version of which at most {_percent(policy.max_slow_share)} are that slow {once}"
+    if question is Question.ERRORS_TO_OLD:
+        return f"a version that fails at most {policy.error_tolerance:g} times as often as the old one {once}"
+    return f"a version that is slow at most {policy.slow_tolerance:g} times as often as the old one {once}"
 
 
-def _silent(row: Mapping[Any, Any], policy: JudgePolicy) -> str:
+def _silent(row: Row, policy: JudgePolicy) -> str:
     if row["at_s"] > 0:
         since = f"No canary request has been seen since {row['at_s']:g} s after its start"
     else:
@@ -57,11 +62,11 @@ def _silent(row: Mapping[Any, Any], policy: JudgePolicy) -> str:
 
 
 def _seen(rows: Rows, policy: JudgePolicy) -> str:
-    errors, slow = rows["errors"], rows["slow"]
+    errors, slow = rows[Question.ERRORS], rows[Question.SLOW]
     told = f"Of {_number(errors['n_canary'])} canary requests {_number(errors['bad_canary'])} failed"
     if slow["n_canary"] <= 0:
         return f"{told}; none yet counts for slowness."
-    return f"{told}; of {_number(slow['n_canary'])} {_number(slow['bad_canary'])} {_bad('slow', policy)}."
+    return f"{told}; of {_number(slow['n_canary'])} {_number(slow['bad_canary'])} {_bad(Question.SLOW, policy)}."
 
 
 def _refuted(policy: JudgePolicy) -> str:
@@ -73,7 +78,10 @@ def _refuted(policy: JudgePolicy) -> str:
 
 
 def _too_few(rows: Rows, policy: JudgePolicy) -> str:
-    parts = [_visible(rows["errors"]["visible"], "failures"), _visible(rows["slow"]["visible"], "slow requests")]
+    parts = [
+        _visible(rows[Question.ERRORS]["visible"], "failures"),
+        _visible(rows[Question.SLOW]["visible"], "slow requests"),
+    ]
     return (
         f"Too little to show that it stays within {policy.promote_factor:g} times its limits. "
         f"What could have been found with so few: {', '.join(parts)}."
@@ -81,17 +89,26 @@ def _too_few(rows: Rows, policy: JudgePolicy) -> str:
 
 
 def _visible(rate: float, what: str) -> str:
-    return f"no rate of {what} at all" if rate != rate else f"{what} from {_percent(rate)} on"  # noqa: PLR0124  NaN
+    return f"no rate of {what} at all" if math.isnan(rate) else f"{what} from {_percent(rate)} on"
+
+
+def _left_out(row: Row, question: Question, policy: JudgePolicy) -> str:
+    if row["left_out"] and question is Question.ERRORS:
+        return f" Not counted: {row['left_out']:g} ticks in which the old version itself was over its limit."
+    if row["left_out"] and question.about_slowness:
+        return f" Not counted: its first {policy.warm_up_seconds:g} s, and what hit both versions."
+    return ""
 
 
 def _alone(rows: Rows) -> str:
-    if any(row["n_old"] > 0 for row in rows.values()):
+    if any(it["n_old"] > 0 for it in rows.values()):
         return ""
     return " The old version had no requests beside it: judged by the limits alone."
 
 
 def _number(value: float) -> str:
-    return f"{round(value):,}".replace(",", " ") if value >= 1 or value == 0 else f"{value:.2g}"
+    """A count as it is read: whole, thousands apart by a narrow gap that does not break."""
+    return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _percent(share: float) -> str:
