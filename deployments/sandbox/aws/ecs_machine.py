@@ -203,9 +203,9 @@ def _traffic_is_back(progress: Progress) -> bool:
 def _step_shifting(plan: DeploymentPlan, progress: Progress, seen: Observed) -> Progress:
     """BLUE_GREEN, LINEAR and CANARY differ only in how many traffic steps they take."""
     stage = progress.stage or Stage.RECONCILE_SERVICE
-    progress = _do_stage(progress, seen)
-    if not _stage_is_done(plan, progress, seen) or _awaits(progress, stage):
-        return progress
+    done = _do_stage(progress, seen)
+    if done != progress or not _stage_is_done(plan, done, seen) or _awaits(done, stage):
+        return done
     if stage is Stage.CLEAN_UP:
         return _succeed(progress)
     entered = _enter(plan, progress, _following(progress, stage), seen.now)
