@@ -5,6 +5,8 @@ these guards a judge of this kind rolls back most healthy canaries of a bursty s
 Each guard only ever lowers a score, or allows it what it would have had without guards.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from rules.canary_arrays import Flags, Floats, Whole, share, sums_before
@@ -15,6 +17,10 @@ SIGNIFICANT = 4.77
 BREAKING_BAD = 4
 BREAKING_SHARE = 0.5
 """Half of the requests bad, and four of them, is no burst that a service lives with."""
+WINDOWS = (1, 2, 4)
+"""Bursts are looked for in windows of so many segments: one that lasts two minutes is small in each half minute."""
+LEAST_WINDOWS = 8
+"""Fewer windows than this tell nothing about how windows differ."""
 
 
 def trailing(values: Floats, ticks: Floats, seconds: float) -> Floats:
@@ -43,53 +49,87 @@ def warming_up(n: Floats, ticks: Floats, seconds: float) -> Flags:
     return ticks < (begun + seconds)[:, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How the old version's bad rate varied between windows of `length` segments, after each number of windows."""
+
+    length: int
+    windows: Whole
+    rate: Floats
+    """Mean: services x (windows + 1)."""
+    squared_cv: Floats
+    """Variance beyond chance, in squares of the mean."""
+
+    def excess(self, requests: Floats, segment: Whole) -> Floats:
+        """Variance of the bad ones of `requests` a segment, beyond chance, in times of that by chance.
+
+        Known from the windows that had ended when `segment` (by tick) began.
+        """
+        at = np.searchsorted((self.windows + 1) * self.length, segment, side="right")
+        return self.squared_cv[:, at] * self.rate[:, at] * requests * self.length
+
+
 class Bursts:
     """How bursty the old version is known to be before each tick, learnt from its segments that had ended by then.
 
     Segments before the canary all count. Of those beside it an incident does not: there it is the mask's business.
-    Before `history_segments` are known, the policy's `burstiness` stands in for those that are missing.
+    Before `history_segments` are known, the policy's `burstiness` stands in for those that are missing. Bursts longer
+    than a segment show only in longer windows, which need a longer history.
     """
 
     def __init__(self, bad: Floats, n: Floats, segments: Whole, limit: float, policy: JudgePolicy) -> None:
-        """`bad`, `n`: services x segments of the old version."""
-        self._limit, self._policy, self._segments = limit, policy, segments
-        incident = over(bad, n, limit) & (segments >= 0)
-        learnt = (n > 0) & ~incident
+        """`bad`, `n`: services x segments of the old version; `segments`: their numbers."""
+        self._policy, self._segments = policy, segments
         self._known = sums_before((n > 0).astype(np.float64))
         rates = np.concatenate([np.zeros((len(n), 1)), share(bad, n)], axis=1)
         self._worst = np.maximum.accumulate(rates, axis=1)
-        self._rate, self._squared_cv = self._moments(np.where(learnt, bad, 0.0), np.where(learnt, n, 0.0), learnt)
+        learnt = ~(over(bad, n, limit) & (segments >= 0))
+        bad, n = np.where(learnt, bad, 0.0), np.where(learnt, n, 0.0)
+        self._spreads = [_spread(bad, n, segments, length, limit, policy=policy) for length in WINDOWS]
 
-    def _moments(self, bad: Floats, n: Floats, learnt: Flags) -> tuple[Floats, Floats]:
-        """Mean rate, and its variance between segments beyond chance in squares of the mean, by running sums."""
-        count, bads, ns = sums_before(learnt.astype(np.float64)), sums_before(bad), sums_before(n)
-        rate = share(bads, ns, otherwise=self._limit)
-        spread = sums_before(bad**2) - 2 * rate * sums_before(bad * n) + rate**2 * sums_before(n**2)
-        unbiased = spread * count / np.maximum(count - 1, 1)
-        expected = rate**2 * sums_before(n**2)
-        beyond = np.maximum(unbiased - rate * ns, 0.0) / np.where(expected > 0, expected, np.inf)
-        missing = np.maximum(self._policy.history_segments - count, 0.0)
-        return rate, (missing * self._policy.burstiness + count * beyond) / np.maximum(count + missing, 1.0)
-
-    def _before(self, ticks: Floats) -> Whole:
-        """How many of the segments had ended when the segment of each tick began."""
-        current = np.floor(ticks / self._policy.segment_seconds)
-        return np.searchsorted(self._segments, current).astype(np.int64)
+    def _segment(self, ticks: Floats) -> Whole:
+        return np.floor(ticks / self._policy.segment_seconds).astype(np.int64)
 
     def temper(self, requests: Floats, ticks: Floats) -> Floats:
-        """What to divide evidence by: the variance of a segment's bad requests in times of that by chance alone.
+        """What to divide evidence by: the variance of a burst's bad requests in times of that by chance alone.
 
-        `requests`: how many of them share one burst, extrapolated to a segment: services x ticks.
+        `requests`: how many of a segment one burst hits together: services x ticks.
         """
-        at = self._before(ticks)
-        return 1.0 + self._squared_cv[:, at] * self._rate[:, at] * requests
+        segment = self._segment(ticks)
+        excess = [it.excess(requests, segment) for it in self._spreads]
+        tempers: Floats = 1.0 + np.max(excess, axis=0)
+        return tempers
 
     def known(self, ticks: Floats) -> Flags:
-        return self._known[:, self._before(ticks)] >= self._policy.history_segments
+        known: Flags = self._known[:, self._before(ticks)] >= self._policy.history_segments
+        return known
 
     def worst(self, ticks: Floats) -> Floats:
         """The largest share of bad requests that any segment of the old version had."""
         return self._worst[:, self._before(ticks)]
+
+    def _before(self, ticks: Floats) -> Whole:
+        """How many of the segments had ended when the segment of each tick began."""
+        return np.searchsorted(self._segments, self._segment(ticks)).astype(np.int64)
+
+
+def _spread(bad: Floats, n: Floats, segments: Whole, length: int, limit: float, *, policy: JudgePolicy) -> Spread:
+    """Moments by running sums. Single segments that are missing are assumed; too few longer windows say nothing."""
+    windows, first = np.unique(segments // length, return_index=True)
+    if len(windows):
+        bad, n = np.add.reduceat(bad, first, axis=1), np.add.reduceat(n, first, axis=1)
+    count = sums_before((n > 0).astype(np.float64))
+    rate = share(sums_before(bad), sums_before(n), otherwise=limit)
+    squares = sums_before(n**2)
+    spread = sums_before(bad**2) - 2 * rate * sums_before(bad * n) + rate**2 * squares
+    beyond = spread * count / np.maximum(count - 1, 1) - rate * sums_before(n)
+    squared_cv = np.maximum(share(beyond, rate**2 * squares), 0.0)
+    if length == 1:
+        missing = np.maximum(policy.history_segments - count, 0.0)
+        squared_cv = (missing * policy.burstiness + count * squared_cv) / np.maximum(count + missing, 1.0)
+    else:
+        squared_cv = np.where(count >= LEAST_WINDOWS, squared_cv, 0.0)
+    return Spread(length, windows, rate, squared_cv)
 
 
 def breaking(

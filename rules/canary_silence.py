@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rules.canary_arrays import Flags, Floats
+from rules.canary_arrays import Floats
 from rules.canary_counts import Grid
 from rules.catalogue import JudgePolicy
 
@@ -22,16 +22,16 @@ def silent_since(grid: Grid, until: float, policy: JudgePolicy) -> Floats:
     last = served.shape[1] - 1 - np.argmax(served[:, ::-1], axis=1) if grid.ticks.size else np.zeros(len(served), int)
     heard = np.where(ever, grid.ticks[last] + grid.width, 0.0) if grid.ticks.size else np.zeros(len(served))
     gap = until - heard
-    expected = np.where(ever, _rate(grid, heard, served) * gap, np.inf)
+    expected = np.where(ever, _rate(grid, heard, policy.silence_seconds) * gap, np.inf)
     return np.where((gap >= policy.silence_seconds) & (expected >= EXPECTED), heard, np.nan)
 
 
-def _rate(grid: Grid, heard: Floats, served: Flags) -> Floats:
-    """The canary's own requests per second in the five minutes before it was last heard."""
-    if not grid.ticks.size:
-        return np.zeros(len(heard))
+def _rate(grid: Grid, heard: Floats, least_seconds: float) -> Floats:
+    """The canary's own requests per second in the five minutes before it was last heard.
+
+    A first request or two, soon after the start, are not read as heavy traffic: hence the least length.
+    """
     lately = grid.ticks >= (heard - LATELY_SECONDS)[:, None]
-    first = np.where(served & lately, grid.ticks, np.inf).min(axis=1)
     requests = np.where(lately, grid.new.n, 0.0).sum(axis=1)
-    rate: Floats = requests / np.maximum(heard - first, grid.width)
+    rate: Floats = requests / np.clip(heard, least_seconds, max(LATELY_SECONDS, least_seconds))
     return rate
