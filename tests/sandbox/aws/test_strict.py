@@ -63,3 +63,13 @@ def test_an_answer_is_held_against_its_shape(clients: Callable[[str], Any]) -> N
     assert "servces" in unknown
     (off_enum,) = output_problems(model, {"services": [{"launchType": "MOON"}]})
     assert off_enum.startswith("services.[0].launchType is MOON")
+
+
+def test_a_stage_that_aws_documents_and_its_enum_forgets_is_no_fault(clients: Callable[[str], Any]) -> None:
+    model = clients("ecs").meta.service_model.operation_model("DescribeServiceDeployments")
+    shape = model.service_model.shape_for("ServiceDeploymentLifecycleStage")
+    assert "PRE_PRODUCTION_TRAFFIC_SHIFT" not in shape.enum, "the model has caught up: take it out of DOCUMENTED"
+    answer = {"serviceDeployments": [{"lifecycleStage": "PRE_PRODUCTION_TRAFFIC_SHIFT"}]}
+    assert output_problems(model, answer) == []
+    (invented,) = output_problems(model, {"serviceDeployments": [{"lifecycleStage": "TEA_TIME"}]})
+    assert "TEA_TIME" in invented
