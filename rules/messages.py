@@ -109,12 +109,12 @@ def chat_message(summary: RunSummary) -> ChatMessage:
     """The message for the release channel."""
     headline = headline_of(summary)
     blocks = [
-        {"type": "header", "text": {"type": "plain_text", "text": cut(f"{SIGNS[summary.outcome]} {headline}", HEADER)}},
-        _section(cut(escaped(summary.sentence.strip()), SENTENCE) or "No further words."),
-        *_facts_block(summary),
+        header(SIGNS[summary.outcome], headline),
+        section(cut(escaped(summary.sentence.strip()), SENTENCE) or "No further words."),
+        *facts(_facts(summary)),
         *_findings_block(summary.findings),
         *_serving_block(summary),
-        *_link_block(summary.run_url),
+        *links({"Look at the run": summary.run_url}),
     ]
     return ChatMessage(cut(escaped(f"{headline}. {summary.sentence}"), FALLBACK), tuple(blocks))
 
@@ -188,21 +188,22 @@ def spoken(seconds: float) -> str:
     return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 // 60 else "")
 
 
-def _facts_block(summary: RunSummary) -> Iterator[dict[str, Any]]:
-    if facts := _facts(summary):
-        yield {"type": "section", "fields": [_words(f"*{name}*\n{value}") for name, value in facts.items()]}
+def facts(told: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """What is known, by its name; what is empty is left out. At most ten, which is Slack's limit."""
+    shown = {name: cut(escaped(value), FIELD) for name, value in told.items() if value}
+    if shown:
+        yield {"type": "section", "fields": [words(f"*{name}*\n{value}") for name, value in shown.items()]}
 
 
 def _facts(summary: RunSummary) -> dict[str, str]:
     way = " → ".join(filter(None, (summary.source, summary.target)))
-    facts = {
+    return {
         "Application": summary.application,
         "Version": summary.version,
         "Environments": way,
         "Took": spoken(summary.duration_s) if summary.duration_s else "",
         "Run of": summary.flow,
     }
-    return {name: cut(escaped(value), FIELD) for name, value in facts.items() if value}
 
 
 def _unmet(findings: Iterable[Finding]) -> list[Finding]:
@@ -222,12 +223,12 @@ def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _findings_block(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
     if text := "\n".join(_finding_lines(findings)):
-        yield _section(cut(text, SECTION))
+        yield section(cut(text, SECTION))
 
 
 def _serving_block(summary: RunSummary) -> Iterator[dict[str, Any]]:
     if summary.serving:
-        yield _section(cut(f"*Now in {escaped(summary.target)}:* {escaped(_serving_words(summary))}", SENTENCE))
+        yield section(cut(f"*Now in {escaped(summary.target)}:* {escaped(_serving_words(summary))}", SENTENCE))
 
 
 def _serving_words(summary: RunSummary) -> str:
@@ -238,16 +239,26 @@ def _serving_words(summary: RunSummary) -> str:
     return ", ".join(f"{service} on {version}" for service, version in sorted(summary.serving.items()))
 
 
-def _link_block(url: str) -> Iterator[dict[str, Any]]:
-    if url.startswith(("https://", "http://")) and len(url) <= URL and not set(url) & set("<>| \n"):
-        yield {"type": "context", "elements": [_words(f"<{escaped(url)}|Look at the run>")]}
+def links(places: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """A line of links, by what they are called. An address that would break the message is left out."""
+    shown = [words(f"<{escaped(url)}|{escaped(name)}>") for name, url in places.items() if _is_address(url)]
+    if shown:
+        yield {"type": "context", "elements": shown}
 
 
-def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": _words(text)}
+def _is_address(url: str) -> bool:
+    return url.startswith(("https://", "http://")) and len(url) <= URL and not set(url) & set("<>| \n")
 
 
-def _words(text: str) -> dict[str, Any]:
+def header(sign: str, headline: str) -> dict[str, Any]:
+    return {"type": "header", "text": {"type": "plain_text", "text": cut(f"{sign} {headline}", HEADER)}}
+
+
+def section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": words(text)}
+
+
+def words(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text}
 
 
