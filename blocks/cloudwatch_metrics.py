@@ -21,7 +21,7 @@ from rules.errors import InvalidInput
 from rules.rollouts import Arm
 from rules.telemetry import NEW, OLD, POINT_COLUMNS, Measure, tidy
 from rules.telemetry_checks import source_of
-from rules.telemetry_gates import LOOK_BACK_MINUTES, Seen, check_seen
+from rules.telemetry_gates import LOOK_BACK_MINUTES, Seen, check_seen, unknown_version
 from rules.vocabulary import Finding, Service
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class CloudWatchMetrics:
     def _place(self, service: Service, environment: str, arm: Arm | None) -> Dimensions | str:
         """Where the metrics of a version stand, or why there are none."""
         if arm is None:
-            return f"It is not known which version of {service.id} serves in {environment}, so it has no numbers."
+            return unknown_version(service.id, environment).obstacle
         try:
             return self._naming.dimensions(service, environment, arm)
         except InvalidInput as error:

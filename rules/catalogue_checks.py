@@ -206,7 +206,8 @@ def _numbers(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _metrics(catalogue: Catalogue) -> Iterator[Problem]:
     strategies = {one for it in catalogue.services.values() for one in (it.strategy, *it.strategies.values())}
-    for key, found, allowed in faults(catalogue.metrics, catalogue.canary, judged=Strategy.CANARY in strategies):
+    judged, slow_ms = Strategy.CANARY in strategies, catalogue.judge.slow_ms
+    for key, found, allowed in faults(catalogue.metrics, catalogue.canary, slow_ms, judged=judged):
         yield Problem(("metrics", key), found, allowed)
 
 

@@ -42,10 +42,10 @@ def source_of(policy: MetricsPolicy) -> Source:
     )
 
 
-def faults(policy: MetricsPolicy, canary: CanaryPolicy, *, judged: bool) -> Iterator[Fault]:
+def faults(policy: MetricsPolicy, canary: CanaryPolicy, slow_ms: float, *, judged: bool) -> Iterator[Fault]:
     """Everything that is wrong with the policy. `judged`: whether any service is rolled out as a canary."""
     if policy.source is MetricSource.PROMETHEUS:
-        yield from _prometheus(policy)
+        yield from _prometheus(policy, slow_ms / 1000)
     else:
         yield from _period(policy)
     if policy.source is MetricSource.CLOUDWATCH:
@@ -86,7 +86,7 @@ def _placeholders(template: str) -> set[str]:
         return {template}
 
 
-def _prometheus(policy: MetricsPolicy) -> Iterator[Fault]:
+def _prometheus(policy: MetricsPolicy, slow_seconds: float) -> Iterator[Fault]:
     for key, needed in QUERIES.items():
         template = getattr(policy, key)
         if missing := [one for one in needed if one not in template]:
@@ -94,3 +94,6 @@ def _prometheus(policy: MetricsPolicy) -> Iterator[Fault]:
     borders = policy.buckets_seconds
     if list(borders) != sorted(set(borders)) or any(border <= 0 for border in borders):
         yield "buckets_seconds", list(borders), "numbers above 0, each larger than the one before"
+    if borders and slow_seconds not in borders:
+        allowed = f"borders with judge.slow_ms among them ({slow_seconds:g} s): a histogram counts only at its borders"
+        yield "buckets_seconds", list(borders), allowed

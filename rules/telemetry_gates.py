@@ -31,6 +31,10 @@ class Seen:
     """Why nothing could be asked."""
 
 
+def unknown_version(service: str, environment: str) -> Seen:
+    return Seen("", obstacle=f"It is not known which version of {service} serves in {environment}; look at it in ECS.")
+
+
 def check_seen(service: str, seen: Seen, source: Source) -> Finding:
     """Whether the metrics of one service show what a judge needs: requests, their times and their errors."""
     gate, allowed = f"{GATE}/{service}", "requests, their times and their errors"
