@@ -17,6 +17,7 @@ SIGNIFICANT = 4.77
 BREAKING_BAD = 4
 BREAKING_SHARE = 0.5
 """Half of the requests bad, and four of them, is no burst that a service lives with."""
+INCIDENT_PARTS = (1 / 6, 1 / 3, 1.0)
 WINDOWS = (1, 2, 4)
 """Bursts are looked for in windows of so many segments: one that lasts two minutes is small in each half minute."""
 LEAST_WINDOWS = 8
@@ -38,9 +39,16 @@ def over(bad: Floats, n: Floats, limit: float) -> Flags:
 
 
 def shared_incident(bad: Floats, n: Floats, limit: float, ticks: Floats, seconds: float) -> Flags:
-    """While the old version itself is over its limit (this tick, or lately) a limit says nothing about the new one."""
-    lately = over(trailing(bad, ticks, seconds), trailing(n, ticks, seconds), limit)
-    return over(bad, n, limit) | lately
+    """While the old version itself is over its limit a limit says nothing about the new one.
+
+    Looked for in this tick and in the last sixth, third and whole of a segment: what is sudden shows in the short
+    ones, what is slight in the long ones.
+    """
+    incident = over(bad, n, limit)
+    for part in INCIDENT_PARTS:
+        lately = [trailing(it, ticks, seconds * part) for it in (bad, n)]
+        incident |= over(lately[0], lately[1], limit)
+    return incident
 
 
 def warming_up(n: Floats, ticks: Floats, seconds: float) -> Flags:

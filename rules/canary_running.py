@@ -95,7 +95,7 @@ def running(question: Question, grid: Grid, policy: JudgePolicy) -> Running:
     at_once = breaking(
         (lately[0], lately[1]), share(lately[2], lately[3]), limit, bursts=bursts, ticks=grid.ticks, policy=policy
     )
-    evidence = _evidence(factors, at_once, grid.ticks, policy)
+    evidence = _evidence(factors, at_once & counts, grid.ticks, policy)
     all_bad = np.cumsum(bad, axis=1)
     return Running(
         question=question,
