@@ -17,6 +17,8 @@ from blocks.aws_errors import translated
 from rules.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_codedeploy import CodeDeployClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
@@ -83,6 +85,10 @@ class Account(Block):
 
     _session: boto3.Session | None = PrivateAttr(default=None)
 
+    @overload
+    def client(self, service: Literal["cloudwatch"]) -> CloudWatchClient: ...
+    @overload
+    def client(self, service: Literal["codedeploy"]) -> CodeDeployClient: ...
     @overload
     def client(self, service: Literal["ecs"]) -> ECSClient: ...
     @overload

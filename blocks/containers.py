@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from blocks.aws_errors import code_of, translated
-from blocks.shifts import Look, Shift
+from blocks.shifts import Look, Shift, is_ours
 from blocks.task_definitions import TaskDefinitions
 from rules.errors import Conflict, InvalidInput, Outage
 from rules.releases import ServiceState
@@ -33,6 +33,8 @@ SYSTEM = "Amazon ECS"
 DESCRIBE_LIMIT = 10
 """ECS describes at most ten services a call."""
 TASK_LIMIT = 100
+REMEMBERED = 20
+"""So many deployments of a service are looked through; as many revisions ECS describes in one call."""
 GONE_ON = frozenset({"ConflictException", "InvalidParameterException", "ServiceDeploymentNotFoundException"})
 """How ECS says that a pause is no longer waited at."""
 
@@ -78,11 +80,34 @@ class Containers:
             raise Outage(SYSTEM, f"looking at deployment {arn}", "it was listed and is not described yet")
         return self._deployment(found[0])
 
+    def last_deployment(self, name: str, task_definition: str) -> Deployment | None:
+        """The service's newest deployment of that task definition, ended or not; ECS remembers some months."""
+        with translated(SYSTEM, f"looking for deployments of {name}"):
+            pages = self._ecs.list_service_deployments(cluster=self._cluster, service=name, maxResults=REMEMBERED)
+        newest_first = sorted(pages["serviceDeployments"], key=lambda brief: brief["createdAt"], reverse=True)
+        arms = self._arms([brief["targetServiceRevisionArn"] for brief in newest_first]) if newest_first else {}
+        for brief in newest_first:
+            arm = arms.get(brief["targetServiceRevisionArn"])
+            if arm and arm.task_definition == task_definition:
+                return self.deployment(brief["serviceDeploymentArn"])
+        return None
+
     def look(self, name: str, container: str) -> Look:
         """One look at a service, with as few calls as it takes: many services are followed at once."""
         ongoing, services = self.ongoing(name), self._describe_services([name])
         steady = bool(services) and _complete(services[0]) and ongoing is None
         return Look(ongoing, self._serving(name, container, ongoing), steady)
+
+    def arm(self, name: str) -> Arm | None:
+        """The version that serves now, as its metrics name it; None while there is none, or more than one."""
+        services = self._describe_services([name])
+        current = [one["arn"] for service in services for one in service.get("currentServiceRevisions", ())]
+        arms = list(self._arms(current).values()) if current else []
+        return arms[0] if len(arms) == 1 else None
+
+    def foreign_pauses(self, name: str) -> int:
+        """How many pauses the service's owner has given it: at these somebody else's word is waited for, not ours."""
+        return sum(1 for hook in self._hooks(name) if hook.get("targetType") == "PAUSE" and not is_ours(hook))
 
     def strategy(self, name: str) -> str:
         """How the service's last deployment was asked to run: `BLUE_GREEN`, `ROLLING`, …"""

@@ -4,12 +4,14 @@ Documents are named by application and environment: `promotion-account/batbern-s
 `python -m deployments.register` makes them; people edit addresses and secrets in the Prefect UI.
 """
 
-from typing import TypeVar, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from prefect.blocks.core import Block
 from pydantic import ValidationError
 
 from blocks.accounts import Account
+from blocks.alarms import Alarms
 from blocks.catalogue import CatalogueFile
 from blocks.chat import Chat
 from blocks.containers import Containers
@@ -21,9 +23,14 @@ from blocks.load_balancers import LoadBalancers
 from blocks.pager import Pager
 from blocks.parameters import Parameters
 from blocks.probes import Probes
-from rules.catalogue import Catalogue
+from blocks.shifts import Controller
+from rules.catalogue import Catalogue, MetricSource
 from rules.errors import InvalidInput
+from rules.vocabulary import Controller as ControllerName
 from rules.vocabulary import Environment, Role, Service
+
+if TYPE_CHECKING:
+    from blocks.metrics import Metrics
 
 B = TypeVar("B", bound=Block)
 
@@ -50,10 +57,39 @@ class Doors:
         self.environment = environment
         self.services: tuple[Service, ...] = tuple(catalogue.services.values())
         ecs = account.client("ecs")
+        self._account = account
+        self._catalogue = catalogue
         self.containers = Containers(ecs, environment.cluster)
+        self.alarms = Alarms(account.client("cloudwatch"))
         self.balancers = LoadBalancers(ecs, account.client("elbv2"), environment.cluster)
         self.parameters = Parameters(account.client("ssm"), environment.parameter_path)
         self.probes = load(Probes, f"{catalogue.application}-{environment.name}")
+
+    def controller(self, service: Service) -> Controller:
+        """Who moves the traffic of a service."""
+        if service.controller is ControllerName.CODEDEPLOY:
+            from blocks.code_deployments import CodeDeployments
+
+            name = self.environment.name
+            return CodeDeployments(
+                self._account.client("codedeploy"),
+                self.containers,
+                service.codedeploy_application.format(environment=name),
+                service.codedeploy_group.format(environment=name),
+            )
+        return self.containers
+
+    @cached_property
+    def metrics(self) -> "Metrics":
+        """Where a canary's numbers come from. Opened when asked for: pandas is for those who have a canary."""
+        from blocks.cloudwatch_metrics import CloudWatchMetrics
+
+        policy = self._catalogue.metrics
+        if policy.source is MetricSource.PROMETHEUS:
+            from blocks.prometheus import PrometheusMetrics
+
+            return load(PrometheusMetrics, f"{self._catalogue.application}-{self.environment.name}").asking(policy)
+        return CloudWatchMetrics(self._account.client("cloudwatch"), self._account.client("elbv2"), policy)
 
 
 class Application:

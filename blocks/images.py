@@ -38,3 +38,20 @@ class Images:
         if not details:
             return None
         return Image(repository, digest, tuple(details[0].get("imageTags", ())), details[0].get("imagePushedAt"))
+
+    def tagged(self, repository: str) -> tuple[Image, ...]:
+        """All images of a repository that carry a tag. Empty when there is no such repository."""
+        with translated(SYSTEM, f"listing the images of {repository}"):
+            pages = self._ecr.get_paginator("describe_images").paginate(
+                registryId=self._registry_id, repositoryName=repository, filter={"tagStatus": "TAGGED"}
+            )
+            try:
+                details = [one for page in pages for one in page["imageDetails"]]
+            except ClientError as error:
+                if code_of(error) == "RepositoryNotFoundException":
+                    return ()
+                raise
+        return tuple(
+            Image(repository, one["imageDigest"], tuple(one.get("imageTags", ())), one.get("imagePushedAt"))
+            for one in details
+        )

@@ -35,8 +35,8 @@ class BlueGreen:
         }
         if self.unguarded:
             return {**request, "alarms": _alarms(()), "lifecycleHooks": []}
-        if any(map(_is_ours, present)):
-            request["lifecycleHooks"] = [hook for hook in present if not _is_ours(hook)]
+        if any(map(is_ours, present)):
+            request["lifecycleHooks"] = [hook for hook in present if not is_ours(hook)]
         return {**request, "alarms": _alarms(self.alarms)} if self.alarms else request
 
 
@@ -52,7 +52,7 @@ class Canary:
 
     def request(self, present: Sequence[DeploymentLifecycleHookTypeDef] = ()) -> DeploymentConfigurationTypeDef:
         """What Amazon ECS is asked for: equal steps of which ours are some, a pause before every one of them."""
-        others = [hook for hook in present if not _is_ours(hook)]
+        others = [hook for hook in present if not is_ours(hook)]
         request: DeploymentConfigurationTypeDef = {
             "strategy": "LINEAR",
             "bakeTimeInMinutes": round(self.bake_minutes),
@@ -73,7 +73,7 @@ def _pause(minutes: float) -> DeploymentLifecycleHookTypeDef:
     }
 
 
-def _is_ours(hook: DeploymentLifecycleHookTypeDef) -> bool:
+def is_ours(hook: DeploymentLifecycleHookTypeDef) -> bool:
     """Whether a canary of ours has left this hook: it stays with the service until it is taken away by name."""
     stages = hook.get("lifecycleStages")
     return hook.get("targetType") == "PAUSE" and stages == ["PRE_PRODUCTION_TRAFFIC_SHIFT"]

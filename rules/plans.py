@@ -6,11 +6,12 @@ the same hash when it is planned again.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rules.configuration import ConfigurationPlan
 from rules.feature_flags import FlagPlan
-from rules.vocabulary import Controller, Finding, Release, Service, Strategy, Verdict, short
+from rules.vocabulary import Finding, Release, Service, Strategy, Verdict, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class ServiceChange:
     before: str
     """Digest that serves now; empty when nothing does."""
     after: str
+    strategy: Strategy = Strategy.BLUE_GREEN
 
     @property
     def changes(self) -> bool:
@@ -48,6 +50,7 @@ class Plan:
             "target": self.target,
             "version": self.release.version,
             "digests": dict(sorted(self.release.digests.items())),
+            "strategies": {one.service: one.strategy for one in self.services},
             "configuration": self.configuration.fingerprint(),
             "flags": self.flags.fingerprint(),
             "catalogue": self.catalogue_sha256,
@@ -63,7 +66,7 @@ class Plan:
                 "name": one.service,
                 "now": short(one.before) or "nothing",
                 "then": short(one.after),
-                "note": self.release.version,
+                "note": f"{self.release.version}, {one.strategy.replace('_', '-')}",
             }
             for one in self.services
             if one.changes
@@ -72,29 +75,21 @@ class Plan:
 
 
 def service_changes(
-    services: tuple[Service, ...], release: Release, serving: dict[str, frozenset[str]]
+    services: tuple[Service, ...],
+    release: Release,
+    serving: Mapping[str, frozenset[str]],
+    strategies: Mapping[str, Strategy],
 ) -> tuple[ServiceChange, ...]:
     """The image change of every service, in the order of the roll-out."""
     ordered = sorted(services, key=lambda service: (service.wave, service.id))
     return tuple(
-        ServiceChange(service.id, "+".join(sorted(serving.get(service.id, frozenset()))), release.digests[service.id])
-        for service in ordered
-    )
-
-
-def check_strategies(services: tuple[Service, ...]) -> tuple[Finding, ...]:
-    """Refuses a strategy or controller that this version does not know, rather than approximate it in silence."""
-    allowed = f"{Strategy.BLUE_GREEN} by {Controller.ECS}"
-    return tuple(
-        Finding(
-            f"strategy/{service.id}",
-            Verdict.FAILED,
-            f"{service.id} asks for {service.strategy} by {service.controller}, which this version cannot do.",
-            f"{service.strategy} by {service.controller}",
-            allowed,
+        ServiceChange(
+            service.id,
+            "+".join(sorted(serving.get(service.id, frozenset()))),
+            release.digests[service.id],
+            strategies[service.id],
         )
-        for service in services
-        if (service.strategy, service.controller) != (Strategy.BLUE_GREEN, Controller.ECS)
+        for service in ordered
     )
 
 

@@ -119,6 +119,28 @@ def pin(
     return Release(chosen, digests), Finding("release", Verdict.PASSED, sentence, chosen, requested or "any")
 
 
+def choose(images: Mapping[str, Iterable[Image]], version: str) -> tuple[Release | None, Finding]:
+    """The release of that version, from the tagged images of each service. Rebuilt: the newest image counts."""
+    fitting = {
+        service: [image for image in found if any(same_version(sha, version) for sha in versions_of(image))]
+        for service, found in images.items()
+    }
+    if lacking := sorted(service for service, found in fitting.items() if not found):
+        sentence = f"The registry has no image of {version} for {', '.join(lacking)}."
+        return None, Finding("release", Verdict.FAILED, sentence, "missing", "an image of each service")
+    shas = {sha for found in fitting.values() for it in found for sha in versions_of(it) if same_version(sha, version)}
+    if any(not same_version(one, other) for one in shas for other in shas):
+        sentence = f"{version} is short for several versions: {', '.join(sorted(shas))}; write more of it."
+        return None, Finding("release", Verdict.FAILED, sentence, version, "one version")
+    newest = {service: max(found, key=_age).digest for service, found in fitting.items()}
+    name = min(shas, key=len)
+    return Release(name, newest), Finding("release", Verdict.PASSED, f"{name} is in the registry.", name, version)
+
+
+def _age(image: Image) -> tuple[float, str]:
+    return (image.pushed_at.timestamp() if image.pushed_at else 0.0, image.digest)
+
+
 def _choose(common: frozenset[str], requested: str | None) -> str | None:
     matching = [version for version in common if requested is None or same_version(version, requested)]
     return matching[0] if len(matching) == 1 else None

@@ -35,6 +35,11 @@ class DeploymentStatus(StrEnum):
     def going_back(self) -> bool:
         return self in _GOING_BACK
 
+    @property
+    def gave_back(self) -> bool:
+        """It has ended, and the old revision serves."""
+        return self in {DeploymentStatus.STOPPED, DeploymentStatus.ROLLBACK_SUCCESSFUL}
+
 
 _GOING_BACK = frozenset(
     {

@@ -9,13 +9,16 @@ from prefect.runtime import flow_run
 from blocks.doors import Application, Doors, open_application
 from rules.arrival import check_target
 from rules.catalogue import Catalogue
+from rules.configuration import ConfigurationPlan
 from rules.errors import InvalidInput, Refused
-from rules.plans import Plan, check_image_changes, check_strategies, service_changes
+from rules.feature_flags import FlagPlan
+from rules.plans import Plan, check_image_changes, service_changes
 from rules.records import EventKind
 from rules.releases import ServiceState, check_running, is_sha, pin
 from rules.run_pages import plan_page
+from rules.strategies import check_strategies
 from rules.traffic import check_traffic
-from rules.vocabulary import Finding, Release, Role, Service, Verdict
+from rules.vocabulary import Finding, Release, Role, Service, Strategy, Verdict
 from tasks.artifacts import artifact_key, publish_markdown
 from tasks.configuration import plan_configuration_change
 from tasks.feature_flags import plan_flag_change
@@ -26,8 +29,19 @@ from tasks.records import write
 class Promotion:
     """One promotion under way: its doors and its name. Not a dataclass: Prefect walks through those."""
 
-    def __init__(self, application: Application, source: Doors, target: Doors, version: str | None) -> None:
+    def __init__(
+        self,
+        application: Application,
+        source: Doors,
+        target: Doors,
+        version: str | None,
+        *,
+        strategy: Strategy | None = None,
+        services: tuple[Service, ...] = (),
+    ) -> None:
+        """`strategy`: for all, instead of what the catalogue says of each service. `services`: those alone."""
         self.application, self.source, self.target, self.requested = application, source, target, version
+        self.strategy, self._services = strategy, services
         self.run_id = str(flow_run.id or "")
 
     @property
@@ -36,9 +50,20 @@ class Promotion:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        return self.target.services
+        return self._services or self.target.services
+
+    @property
+    def images_only(self) -> bool:
+        """Whether configuration and feature flags stay as they are: a roll-out from an environment to itself."""
+        return self.source is self.target
+
+    def strategy_of(self, service: Service) -> Strategy:
+        """How the service is rolled out in the target."""
+        return self.strategy or service.strategy_in(self.target.environment.name)
 
     def __str__(self) -> str:
+        if self.images_only:
+            return f"{self.application.name} in {self.target.environment.name}"
         return f"{self.application.name} from {self.source.environment.name} to {self.target.environment.name}"
 
 
@@ -86,11 +111,11 @@ def plan_promotion(promotion: Promotion, release: Release | None) -> tuple[Plan 
 
     Without a release there is no plan; configuration and flags are judged all the same, to tell all reasons at once.
     """
-    configuration = plan_configuration_change(
-        promotion.source, promotion.target, promotion.catalogue, promotion.application.ledger.records()
-    )
-    flags = plan_flag_change(promotion.application.flags, promotion.source, promotion.target, promotion.catalogue)
-    findings = (*check_strategies(promotion.services), *configuration.findings(), *flags.findings())
+    configuration, flags = plan_beside_images(promotion)
+    strategies = {it.id: promotion.strategy_of(it) for it in promotion.services}
+    findings = check_strategies(promotion.services, strategies, promotion.catalogue.canary)
+    if not promotion.images_only:
+        findings = (*findings, *configuration.findings(), *flags.findings())
     if release is None:
         return None, findings
     target = promotion.target.environment.name
@@ -100,13 +125,26 @@ def plan_promotion(promotion: Promotion, release: Release | None) -> tuple[Plan 
         source=promotion.source.environment.name,
         target=target,
         release=release,
-        services=service_changes(promotion.services, release, {id_: state.digests for id_, state in states.items()}),
+        services=service_changes(
+            promotion.services, release, {id_: state.digests for id_, state in states.items()}, strategies
+        ),
         configuration=configuration,
         flags=flags,
         catalogue_sha256=promotion.catalogue.sha256,
     )
     ready = (*check_target(states, release.digests, target), *check_balancers(promotion, states))
     return plan, (*ready, *findings, check_image_changes(plan))
+
+
+def plan_beside_images(promotion: Promotion) -> tuple[ConfigurationPlan, FlagPlan]:
+    """What would change beside the images; nothing where only images move."""
+    source, target, catalogue = promotion.source, promotion.target, promotion.catalogue
+    if promotion.images_only:
+        name = target.environment.name
+        return ConfigurationPlan(name, name, target.environment.parameter_path, (), 0), FlagPlan(name, name)
+    records = promotion.application.ledger.records()
+    configuration = plan_configuration_change(source, target, catalogue, records)
+    return configuration, plan_flag_change(promotion.application.flags, source, target, catalogue)
 
 
 def check_balancers(promotion: Promotion, states: Mapping[str, ServiceState]) -> tuple[Finding, ...]:

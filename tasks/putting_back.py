@@ -17,10 +17,11 @@ from rules.settling import deployed_by_us, services_before, unsettled
 from rules.vocabulary import Service, unmet
 from tasks.configuration import put_back_configuration
 from tasks.feature_flags import put_back_flags
+from tasks.following import Order
 from tasks.kinds import acting, asking
 from tasks.promotions import Promotion
 from tasks.records import write
-from tasks.rollouts import Order, arrival, follower
+from tasks.rollouts import arrival, follower
 
 LOOK = "what serves"
 """The last step, which puts nothing back and proves that the rest did."""
@@ -104,7 +105,7 @@ def return_service(
     state = doors.containers.state(service, doors.environment.name)
     order = Order(service.id, state.name, service.container, before["task_definition"], before["digests"][0], ours)
     # No bake and no alarms on the way back: the old version is the known good one and speed is what counts.
-    step = follower(promotion, service.id).follow(order, BlueGreen(bake_minutes=0, unguarded=True), next_step_back)
+    step = follower(promotion, service).follow(order, BlueGreen(bake_minutes=0, unguarded=True), next_step_back)
     ledger, kind = promotion.application.ledger, EventKind.ROLLOUT_ROLLED_BACK
     write(ledger, kind, doors.environment.name, step.why, plan_hash, service=service.id)
 

@@ -12,9 +12,9 @@ import pytest
 
 from blocks.catalogue import load_catalogue
 from blocks.containers import Containers
-from blocks.shifts import BlueGreen
 from blocks.images import Images
 from blocks.load_balancers import LoadBalancers
+from blocks.shifts import BlueGreen
 from deployments.sandbox.accounts import SandboxAccounts
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.clock import ManualClock
@@ -25,7 +25,7 @@ from rules.errors import Conflict, InvalidInput, Outage, RolloutFailed
 from rules.rollouts import Move, Step, next_step_back
 from rules.traffic import check_traffic
 from rules.vocabulary import Service, Verdict
-from tasks.rollouts import Follower, Order
+from tasks.following import Follower, Order
 
 REPOSITORY_ROOT = Path(__file__).parent.parent.parent
 POLICY = RolloutPolicy(bake_minutes=2, start_minutes=15, max_failed_tasks=3, total_minutes=60, poll_seconds=1)
@@ -65,7 +65,7 @@ class Staging:
 
     def follow(self, order: Order, **more: Any) -> list[Step]:
         steps: list[Step] = []
-        follower = Follower(self.containers, POLICY, steps.append, lambda: self.now, self.pause)
+        follower = Follower(self.containers, POLICY, steps.append, clock=lambda: self.now, pause=self.pause)
         follower.follow(order, BlueGreen(bake_minutes=2), **more)
         return steps
 
@@ -321,6 +321,6 @@ def test_a_short_outage_of_the_api_does_not_end_a_roll_out(staging: Staging) -> 
 def test_a_long_outage_is_raised(staging: Staging) -> None:
     order = staging.order(EVENTS, staging.seed.push("good"))
     staging.aws.faults.add(Fault(target="aws", operation="ListServiceDeployments", kind="throttle"))
-    follower = Follower(staging.containers, POLICY, lambda _: None, lambda: staging.now, lambda _: staging.pause(60))
+    follower = Follower(staging.containers, POLICY, lambda _: None, clock=lambda: staging.now, pause=lambda _: staging.pause(60))
     with pytest.raises(Outage, match="Amazon ECS"):
         follower.follow(order, BlueGreen(2))

@@ -10,8 +10,8 @@ from rules.configuration import ConfigurationPlan, plan_configuration
 from rules.feature_flags import plan_flags
 from rules.flag_states import EnvironmentFlags
 from rules.parameters import Parameter
-from rules.plans import Plan, ServiceChange, check_image_changes, check_same_plan, check_strategies, service_changes
-from rules.vocabulary import Controller, Environment, Release, Role, Service, Strategy, Verdict, unmet
+from rules.plans import Plan, ServiceChange, check_image_changes, check_same_plan, service_changes
+from rules.vocabulary import Environment, Release, Role, Service, Strategy, Verdict, unmet
 
 OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64
 EVENTS = Service("events", "Events-", "batbern/events", "app", "/health", wave=1)
@@ -55,14 +55,22 @@ def test_the_order_of_the_services_does_not_matter(order: list[str]) -> None:
     assert replace(plan(), release=Release("3f2a1bc", digests)).hash == plan().hash
 
 
+BLUE_GREEN = {"gateway": Strategy.BLUE_GREEN, "events": Strategy.BLUE_GREEN}
+
+
+def test_how_traffic_moves_is_part_of_what_is_agreed_on() -> None:
+    by_canary = replace(plan(), services=tuple(replace(it, strategy=Strategy.CANARY) for it in plan().services))
+    assert by_canary.hash != plan().hash
+
+
 def test_services_are_listed_in_the_order_of_the_roll_out() -> None:
     serving = {"gateway": frozenset({OLD}), "events": frozenset({NEW})}
-    changes = service_changes((GATEWAY, EVENTS), RELEASE, serving)
+    changes = service_changes((GATEWAY, EVENTS), RELEASE, serving, BLUE_GREEN)
     assert [(change.service, change.changes) for change in changes] == [("events", False), ("gateway", True)]
 
 
 def test_a_service_that_serves_nothing_is_a_change() -> None:
-    [change] = service_changes((EVENTS,), RELEASE, {})
+    [change] = service_changes((EVENTS,), RELEASE, {}, BLUE_GREEN)
     assert (change.before, change.changes) == ("", True)
 
 
@@ -70,13 +78,6 @@ def test_nothing_to_move_is_a_pass_that_says_so() -> None:
     finding = check_image_changes(plan(before=NEW))
     assert finding.verdict is Verdict.PASSED
     assert "already runs" in finding.sentence
-
-
-def test_what_this_version_cannot_do_is_refused_not_approximated() -> None:
-    canary = replace(EVENTS, strategy=Strategy.CANARY)
-    by_codedeploy = replace(EVENTS, controller=Controller.CODEDEPLOY)
-    assert check_strategies((EVENTS, GATEWAY)) == ()
-    assert [finding.verdict for finding in check_strategies((canary, by_codedeploy))] == [Verdict.FAILED] * 2
 
 
 def test_the_table_shows_images_and_parameters_and_no_row_for_what_stays() -> None:

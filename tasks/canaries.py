@@ -1,0 +1,186 @@
+"""One canary while it runs: its numbers read and judged, its past written down, its picture drawn."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prefect import get_run_logger
+
+from rules import holds
+from rules.canary_memory import Answer, Happening, Memory, recall, remember
+from rules.canary_pages import Phase
+from rules.catalogue import RolloutPolicy
+from rules.judgements import Decision, Judgement
+from rules.plans import Plan
+from rules.records import EventKind
+from rules.rollouts import Deployment, Move, Observation, Step
+from rules.vocabulary import Controller, Service
+from tasks.canary_numbers import Numbers
+from tasks.promotions import Promotion
+from tasks.records import write
+from tasks.telling_canaries import Telling
+from tasks.waves import Question, Wave
+
+MARGIN_SECONDS = 20.0
+"""An answer must arrive so long before ECS takes the traffic back by itself."""
+
+
+class Canary:
+    """Judges every look at a deployment that goes by canary. What it does is first in the ledger, then in the world."""
+
+    def __init__(
+        self,
+        promotion: Promotion,
+        plan: Plan,
+        service: Service,
+        wave: Wave,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._promotion, self._plan_hash, self._service, self._wave, self._now = (
+            promotion, plan.hash, service, wave, now,
+        )  # fmt: skip
+        self._policy = promotion.catalogue.canary
+        self._numbers = Numbers(promotion.target, service, promotion.catalogue.judge)
+        self._telling = Telling(promotion, plan.release.version, service, self._numbers)
+        self._memory = Memory(service.id, "")
+        self._judgement: Judgement | None = None
+        self._sampled_at: datetime | None = None
+        self._question: Question | None = None
+
+    def __call__(self, seen: Observation, policy: RolloutPolicy) -> Step:
+        """The next step, as `rules.rollouts.next_step` gives it for blue-green."""
+        forward = _forward(seen)
+        if forward is None:
+            return holds.next_step_of_canary(seen, policy, self._view(0.0))
+        self._recall(forward)
+        self._notice(forward)
+        self._hear(forward)
+        self._sample(forward)
+        step = holds.next_step_of_canary(seen, policy, self._view(forward.weight))
+        self._prepare(step, forward)
+        return step
+
+    # --- the past --------------------------------------------------------------------------------------------
+
+    def _recall(self, deployment: Deployment) -> None:
+        if self._memory.deployment != deployment.arn:
+            records = self._promotion.application.ledger.records()
+            self._memory = recall(records, self._service.id, deployment.arn)
+
+    def _happened(self, happened: Happening, sentence: str, **details: Any) -> None:
+        record = write(
+            self._promotion.application.ledger,
+            EventKind.ROLLOUT_OBSERVED,
+            self._promotion.target.environment.name,
+            sentence,
+            self._plan_hash,
+            service=self._service.id,
+            deployment=self._memory.deployment,
+            happened=happened,
+            **details,
+        )
+        self._memory = remember(self._memory, record)
+
+    def _notice(self, deployment: Deployment) -> None:
+        """Writes down which steps the traffic has reached."""
+        if deployment.weight > 0 and self._memory.started_at is None:
+            self._start(deployment)
+        for step in self._policy.steps:
+            if step <= deployment.weight and step not in self._memory.reached:
+                self._reach(step, deployment)
+
+    def _reach(self, step: int, deployment: Deployment) -> None:
+        back_at = deployment.pause.expires_at if deployment.pause else None
+        alone = f" Without a word of ours Amazon ECS takes it back at {back_at:%H:%M:%S} UTC." if back_at else ""
+        sentence = f"{self._service.id} has {step} % of the traffic on the new version and is judged.{alone}"
+        self._happened(Happening.REACHED, sentence, step=step)
+        self._telling.stands(deployment, self._now())
+        self._telling.tell(Phase.JUDGED, sentence, self._judgement)
+
+    def _start(self, deployment: Deployment) -> None:
+        reference = self._numbers.reference_ms(deployment, self._now())
+        sentence = f"The first visitors of {self._service.id} meet the new version."
+        self._happened(Happening.STARTED, sentence, reference_ms=reference)
+        self._telling.tell(Phase.STARTED, sentence, None)
+
+    # --- the numbers -----------------------------------------------------------------------------------------
+
+    def _sample(self, deployment: Deployment) -> None:
+        now, started = self._now(), self._memory.started_at
+        due = self._sampled_at is None or now - self._sampled_at >= timedelta(seconds=self._policy.sample_seconds)
+        if started is None or deployment.weight <= 0 or not due:
+            return
+        self._sampled_at = now
+        before = self._judgement
+        stage = max(self._memory.reached.values(), default=started)
+        self._judgement = self._numbers.judge(deployment, started, stage, self._memory.reference_ms, now)
+        if before is None or before.decision is not self._judgement.decision:
+            get_run_logger().info(
+                "%s: %s: %s", self._service.id, self._judgement.decision.value, self._judgement.sentence
+            )
+        self._telling.stands(deployment, stage)
+        self._telling.picture(self._judgement, self._stages(started))
+
+    def _stages(self, started: datetime) -> tuple[tuple[float, float], ...]:
+        """(seconds since the start, percent) of each step that was reached."""
+        reached = sorted(self._memory.reached.items())
+        return tuple(((at - started).total_seconds(), float(step)) for step, at in reached)
+
+    def _view(self, weight: float) -> holds.Canary:
+        waits = self._service.controller is not Controller.CODEDEPLOY
+        return self._memory.view(self._policy, self._judgement, weight, self._now(), waits=waits)
+
+    # --- people ----------------------------------------------------------------------------------------------
+
+    def _hear(self, deployment: Deployment) -> None:
+        """What a person said meanwhile."""
+        if self._question is None:
+            return
+        reply = self._wave.reply_to(self._question.key)
+        if reply is None:
+            return
+        self._question = None
+        step = self._view(deployment.weight).held_at(deployment.weight) or int(deployment.weight)
+        said = f": {reply.comment}" if reply.comment else ""
+        sentence = f"{self._service.id} at {step} %: a person said {reply.answer.value}{said}."
+        self._happened(Happening.ANSWERED, sentence, step=step, answer=reply.answer, comment=reply.comment)
+        if reply.answer is Answer.ABORT:
+            self._happened(Happening.ABORTED, sentence, why=sentence)
+
+    def _prepare(self, step: Step, deployment: Deployment) -> None:
+        """What must be known before the step is taken."""
+        if step.move is not Move.ASK and self._question is not None:
+            self._wave.withdraw(self._service.id)  # the judge has made up its mind meanwhile
+            self._question = None
+        if step.move is Move.CONTINUE and deployment.weight == 0:
+            if self._memory.started_at is None:
+                self._start(deployment)
+        elif step.move is Move.CONTINUE:
+            held = self._view(deployment.weight).held_at(deployment.weight)
+            if held is not None:
+                self._happened(Happening.CLEARED, step.why, step=held)
+                self._telling.tell(Phase.MOVING, step.why, self._judgement)
+        elif step.move is Move.STOP and not self._memory.aborted:
+            self._happened(Happening.ABORTED, step.why, why=step.why)
+            self._telling.tell(Phase.RETURNED, step.why, self._judgement)
+        elif step.move is Move.ASK and self._question is None:
+            self._ask(step, deployment)
+
+    def _ask(self, step: Step, deployment: Deployment) -> None:
+        held = self._view(deployment.weight).held_at(deployment.weight)
+        urgent = self._judgement is not None and self._judgement.decision is Decision.HOLD
+        self._happened(Happening.ASKED, step.why, step=held, urgent=urgent)
+        expires = deployment.pause.expires_at if deployment.pause else self._now() + timedelta(minutes=1)
+        seconds = (expires - self._now()).total_seconds() - MARGIN_SECONDS
+        key = f"{self._service.id}-{self._memory.questions}-{deployment.arn[-12:]}"
+        self._telling.stands(deployment, None)
+        page = self._telling.question(step.why, self._judgement)
+        self._question = Question(self._service.id, key, page, max(seconds, 1.0), urgent)
+        self._wave.ask(self._question)
+        self._telling.tell(Phase.ASKED, step.why, self._judgement, urgent=urgent)
+
+
+def _forward(seen: Observation) -> Deployment | None:
+    ongoing = seen.ongoing
+    ours = ongoing is not None and ongoing.target_task_definition == seen.task_definition
+    return ongoing if ours and ongoing and not ongoing.status.going_back else None

@@ -1,0 +1,79 @@
+"""A person decides what the judge cannot. The run is paused in the Prefect UI, with a form, until somebody answers.
+
+Paused, and not suspended: the environment is half way between two versions, so its lock stays held, the other
+followers go on watching, and whatever happens meanwhile is still put back by this very run.
+"""
+
+import threading
+import time
+from typing import Literal
+from uuid import UUID
+
+from prefect import get_run_logger, pause_flow_run
+from prefect.client.orchestration import get_client
+from prefect.input import RunInput
+from prefect.logging import get_logger
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from rules.canary_memory import Answer
+from tasks.waves import Question, Reply, Wave
+
+logger = get_logger("promotion-flows.deciding")
+
+POLL_SECONDS = 2
+GRACE_SECONDS = 30.0
+"""Prefect refuses an answer after the pause's own time: our own answer comes before that."""
+WITHDRAWN = "the question has answered itself"
+"""The comment of the answer that we give ourselves when nothing is left to decide."""
+
+
+class CanaryDecision(RunInput):
+    """The form. Its keys are also what `resume` is given by API: decision and comment."""
+
+    decision: Literal["abort", "extend", "promote"] = Field(
+        default="abort",
+        description="abort: all traffic back to the old version. extend: judge it for one window more. "
+        "promote: go on without evidence; you answer for it.",
+    )
+    comment: str = Field(default="", description="Why. It stands in the ledger.")
+
+
+def decide(wave: Wave, question: Question) -> None:
+    """Pauses the run until the question is answered, or is no longer one. No answer in time is to abort."""
+    answered = threading.Event()
+    watcher = threading.Thread(
+        target=_answer_ourselves, args=(wave, question, UUID(str(flow_run.id)), answered), daemon=True
+    )
+    watcher.start()
+    try:
+        said = pause_flow_run(
+            wait_for_input=CanaryDecision.with_initial_data(description=question.page),
+            timeout=round(question.seconds + 2 * GRACE_SECONDS),
+            poll_interval=POLL_SECONDS,
+            key=question.key,
+        )
+    finally:
+        answered.set()
+        watcher.join()
+    if wave.is_open(question):
+        get_run_logger().info("%s: %s. %s", question.service, said.decision, said.comment)
+        wave.reply(question, Reply(Answer(said.decision), said.comment))
+
+
+def _answer_ourselves(wave: Wave, question: Question, run_id: UUID, answered: threading.Event) -> None:
+    """Ends a pause that nobody has to end any more, and one that nobody has ended in time."""
+    deadline = time.monotonic() + question.seconds
+    while not answered.wait(POLL_SECONDS):
+        late = time.monotonic() > deadline
+        if late or not wave.is_open(question):
+            comment = f"nobody answered within {question.seconds / 60:.0f} minutes" if late else WITHDRAWN
+            _resume(run_id, comment)
+
+
+def _resume(run_id: UUID, comment: str) -> None:
+    try:
+        with get_client(sync_client=True) as client:
+            client.resume_flow_run(run_id, run_input={"decision": Answer.ABORT.value, "comment": comment})
+    except Exception as trouble:  # noqa: BLE001 - a server out of reach is asked again at the next look
+        logger.warning("the pause could not be ended yet: %s", trouble)

@@ -1,0 +1,49 @@
+"""What a run that died has left: where Amazon ECS has given the traffic back by itself, the ledger learns why."""
+
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+
+from rules.records import Event, EventKind
+from rules.rollouts import Deployment
+from rules.settling import unsettled
+from rules.vocabulary import Controller, Service
+from tasks.kinds import asking
+from tasks.locks import lock_name
+from tasks.promotions import Promotion
+from tasks.records import write
+
+
+@asking("look back")
+def look_back(promotion: Promotion) -> None:
+    """Writes down which roll-outs of dead runs ECS itself has taken back, unless somebody is at work just now."""
+    environment = promotion.target.environment.name
+    if _somebody_holds(lock_name(promotion.application.name, environment)):
+        return
+    services = {it.id: it for it in promotion.target.services if it.controller is Controller.ECS}
+    for intent in unsettled(promotion.application.ledger.records(), environment):
+        service = services.get(str(intent.details.get("service", "")))
+        if intent.kind is EventKind.ROLLOUT_INTENT and service and intent.run_id != promotion.run_id:
+            _settle(promotion, service, intent)
+
+
+def _settle(promotion: Promotion, service: Service, intent: Event) -> None:
+    environment = promotion.target.environment.name
+    name = promotion.target.containers.state(service, environment).name
+    ended = promotion.target.containers.last_deployment(name, intent.details["after"]["task_definition"])
+    if ended is None or not ended.status.gave_back:
+        return
+    sentence = told(service.id, ended)
+    get_run_logger().warning("%s (begun by run %s)", sentence, intent.run_id)
+    details = {"service": service.id, "deployment": ended.arn, "begun_by": intent.run_id}
+    kind = EventKind.ROLLOUT_ROLLED_BACK
+    write(promotion.application.ledger, kind, environment, sentence, intent.plan_hash, **details)
+
+
+def told(service: str, ended: Deployment) -> str:
+    reason = ended.reason or "it gave no reason"
+    return f"Amazon ECS took {service} back by itself, because no run of ours was there to go on: {reason}"
+
+
+def _somebody_holds(lock: str) -> bool:
+    with get_client(sync_client=True) as client:
+        return client.read_global_concurrency_limit_by_name(lock).active_slots > 0

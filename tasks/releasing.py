@@ -1,0 +1,93 @@
+"""A roll-out on its own: one release's images to one environment."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from blocks.doors import open_application
+from rules.alarms import check_alarms
+from rules.errors import InvalidInput, Refused
+from rules.records import EventKind
+from rules.releases import choose, is_sha
+from rules.strategies import check_pauses
+from rules.vocabulary import Finding, Release, Role, Service, Strategy, Verdict
+from tasks.kinds import asking
+from tasks.promotions import Promotion
+from tasks.records import write
+
+AS_CATALOGUED = "as the catalogue says"
+
+
+@asking("begin")
+def begin_roll_out(
+    application: str, environment: str, version: str, strategy: str, services: Sequence[str]
+) -> Promotion:
+    """Opens every door that the roll-out needs and writes down that it started."""
+    if not is_sha(version):
+        raise InvalidInput("version", version, "a Git SHA of 7 to 40 hexadecimal digits")
+    opened = open_application(application)
+    target = opened.environment(environment)
+    override = None if strategy == AS_CATALOGUED else Strategy(strategy)
+    chosen = _chosen(target.services, services)
+    promotion = Promotion(opened, target, target, version, strategy=override, services=chosen)
+    write(
+        opened.ledger,
+        EventKind.STARTED,
+        environment,
+        f"Roll-out of {promotion} started for {version}.",
+        source=environment,
+        requested=version,
+        strategy=strategy,
+        services=[service.id for service in promotion.services],
+        catalogue=opened.catalogue.sha256,
+    )
+    return promotion
+
+
+def _chosen(known: Sequence[Service], wanted: Sequence[str]) -> tuple[Service, ...]:
+    strangers = sorted(set(wanted) - {service.id for service in known})
+    if strangers:
+        raise InvalidInput("services", strangers[0], f"ids of the catalogue: {', '.join(it.id for it in known)}")
+    return tuple(service for service in known if service.id in wanted or not wanted)
+
+
+@asking("find the release's images")
+def find_release(promotion: Promotion) -> tuple[Release | None, tuple[Finding, ...]]:
+    """The release by its version, pinned by digest, or the findings that say what the registry lacks."""
+    images = {it.id: promotion.application.images.tagged(it.repository) for it in promotion.services}
+    release, finding = choose(images, promotion.requested or "")
+    return release, (finding,)
+
+
+@asking("check alarms and numbers")
+def check_canaries(promotion: Promotion) -> tuple[Finding, ...]:
+    """Before the start: no alarm rings, which ECS would ignore then, and a canary's numbers really come."""
+    findings = tuple(it for service in promotion.services for it in _check_alarms(promotion, service))
+    canaries = [it for it in promotion.services if promotion.strategy_of(it) is Strategy.CANARY]
+    return (*findings, *_check_numbers(promotion, canaries)) if canaries else findings
+
+
+def _check_alarms(promotion: Promotion, service: Service) -> tuple[Finding, ...]:
+    environment = promotion.target.environment.name
+    names = [alarm.format(environment=environment) for alarm in service.alarms]
+    return check_alarms(service.id, names, promotion.target.alarms.states(names) if names else {}, environment)
+
+
+def _check_numbers(promotion: Promotion, canaries: Sequence[Service]) -> tuple[Finding, ...]:
+    from rules.telemetry_gates import check_window
+
+    target, name = promotion.target, promotion.target.environment.name
+    states = target.containers.states(canaries, name)
+    arms = {id_: arm for id_, state in states.items() if (arm := target.containers.arm(state.name))}
+    old = {id_: {"old": arm} for id_, arm in arms.items()}
+    known = [it for it in canaries if it.id in old]
+    window = check_window(target.metrics.source, promotion.catalogue.canary)
+    pauses = {id_: target.containers.foreign_pauses(state.name) for id_, state in states.items()}
+    return (window, *target.metrics.preflight(known, name, old, datetime.now(UTC)), *check_pauses(pauses))
+
+
+def refuse_unless_approved(promotion: Promotion) -> None:
+    """An approver's word stands before every change of production, and this runbook asks nobody for it."""
+    environment = promotion.target.environment
+    if environment.role is Role.PRODUCTION:
+        sentence = f"{environment.name} changes with an approved release only; here a dry run is possible."
+        raise Refused(f"Roll-out of {promotion}", [Finding("approval", Verdict.FAILED, sentence)])
