@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from itertools import permutations
 from string import Formatter
 
-from rules.catalogue import Catalogue, KeyAction, KeyRule, RolloutPolicy
+from rules.catalogue import Catalogue, JudgePolicy, KeyAction, KeyRule, RolloutPolicy
 from rules.telemetry_checks import faults
 from rules.vocabulary import Environment, Service, Strategy
 
@@ -24,6 +24,25 @@ URL_PATH = re.compile(r"/\S*")
 
 LONGEST_BAKE_MINUTES = 1440
 """Amazon ECS accepts at most a day."""
+JUDGE_NUMBERS = (
+    ("max_error_rate", 0.0001, 0.2),
+    ("slow_ms", 1, 600_000),
+    ("max_slow_share", 0.0001, 0.2),
+    ("error_tolerance", 1, 10),
+    ("slow_tolerance", 1, 10),
+    ("alpha", 0.0001, 0.2),
+    ("least_bad", 1, 100),
+    ("segment_seconds", 5, 600),
+    ("segment_nats", 1, 100),
+    ("breaking_factor", 1, 100),
+    ("history_segments", 0, 1000),
+    ("burstiness", 0, 100),
+    ("warm_up_seconds", 0, 600),
+    ("silence_seconds", 5, 3600),
+    ("promote_factor", 1.1, 4),
+    ("promote_alpha", 0.0001, 0.2),
+)
+"""Policy key, the least and the most that makes sense."""
 LEASE_SECONDS = (60, 86_400)
 """What a Prefect server accepts for the lease of a concurrency slot."""
 
@@ -198,6 +217,7 @@ def _numbers(catalogue: Catalogue) -> Iterator[Problem]:
             if not (math.isfinite(value) and value > 0):
                 yield Problem((policy, key), value, "a number above 0")
     yield from _rollout(catalogue.rollout)
+    yield from _judge(catalogue.judge)
     shortest, longest = LEASE_SECONDS
     if catalogue.lock.lease_seconds > 0 and not shortest <= catalogue.lock.lease_seconds <= longest:
         allowed = f"{shortest} to {longest}, which a Prefect server accepts"
@@ -219,6 +239,14 @@ def _rollout(policy: RolloutPolicy) -> Iterator[Problem]:
     if policy.total_minutes <= least:
         allowed = f"more than start_minutes and bake_minutes together ({least:g}), or every roll-out would be stopped"
         yield Problem(("rollout", "total_minutes"), policy.total_minutes, allowed)
+
+
+def _judge(policy: JudgePolicy) -> Iterator[Problem]:
+    """Within these the judge's promises hold; a limit of a half or more, say, could not be exceeded twofold."""
+    for key, least, most in JUDGE_NUMBERS:
+        value = getattr(policy, key)
+        if not least <= value <= most:
+            yield Problem(("judge", key), value, f"{least:g} to {most:g}")
 
 
 def _numbers_of(policy: object) -> Iterator[tuple[str, float]]:
