@@ -17,7 +17,8 @@ from rules.vocabulary import Finding, short
 QUIET = frozenset(f"parameter: {it}" for it in (Outcome.SAME, Outcome.KEEP, Outcome.ONLY_IN_TARGET))
 WRONG = frozenset(f"parameter: {it}" for it in (Outcome.MISSING, Outcome.UNMAPPED, Outcome.UNRULED))
 """Rows of a plan's table, by what they say: nothing happens there; nothing may happen anywhere because of it."""
-_PLAIN = {ord(sign): f"&#{ord(sign)};" for sign in string.punctuation if sign not in " .,;()'%-/"}
+_PLAIN = {ord(sign): f"\\{sign}" for sign in string.punctuation if sign not in ".,;()'%-/"}
+"""Backslashes, because the UI draws numbered entities (`&#58;`) as they stand."""
 _PLAIN |= dict.fromkeys((*range(32), 0x2028, 0x2029), " ")
 ARRIVED, RETURNED = EventKind.ROLLOUT_SUCCEEDED, EventKind.ROLLOUT_ROLLED_BACK
 
