@@ -1,6 +1,8 @@
 """The numbers of a canary over the wire: the AWS stand-in's CloudWatch and load balancers."""
 
-from collections.abc import Callable
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 
 from blocks.cloudwatch_metrics import CloudWatchMetrics
-from rules.catalogue import LatencyUnit, MetricsPolicy, MetricSource
+from rules.catalogue import LatencyUnit, MetricSource, MetricsPolicy
 from rules.errors import InvalidInput
 from rules.rollouts import Arm
 from rules.vocabulary import Service, Verdict
@@ -23,6 +25,7 @@ FINE = MetricsPolicy(
     namespace="BATbern",
     dimensions={"Service": "{service}", "Environment": "{environment}", "Version": "{task_definition}"},
 )
+COARSE = MetricsPolicy()
 COUNTED = ["arm", "t", "n", "errors", "slow", "slow_ref"]
 
 
@@ -40,10 +43,10 @@ class Behind:
     def arms(self) -> dict[str, Arm]:
         return {"old": self.old, "new": self.new}
 
-    def metrics(self, policy: MetricsPolicy = MetricsPolicy()) -> CloudWatchMetrics:
-        return CloudWatchMetrics(self.cloudwatch, self.elbv2, policy, pause=lambda seconds: None)
+    def metrics(self, policy: MetricsPolicy = COARSE) -> CloudWatchMetrics:
+        return CloudWatchMetrics(self.cloudwatch, self.elbv2, policy, pause=lambda _: None)
 
-    def put(self, arm: Arm, at: datetime, times: dict[float, int], errors: int = 0, unanswered: int = 0) -> None:
+    def put(self, arm: Arm, at: datetime, times: Mapping[float, int], errors: int = 0, unanswered: int = 0) -> None:
         """What a load balancer reports of one minute: each count only where there is one."""
         counts = {"RequestCount": sum(times.values()) + unanswered, "HTTPCode_Target_5XX_Count": errors}
         data = [datum(name, {1.0: count}) for name, count in counts.items() if count]
@@ -53,7 +56,7 @@ class Behind:
         filled = [{**one, "Dimensions": dimensions, "Timestamp": at} for one in data]
         self.cloudwatch.put_metric_data(Namespace="AWS/ApplicationELB", MetricData=filled)
 
-    def publish(self, arm: Arm, at: datetime, times: dict[float, int], errors: int = 0, untimed: int = 0) -> None:
+    def publish(self, arm: Arm, at: datetime, times: Mapping[float, int], errors: int = 0, untimed: int = 0) -> None:
         """What an application reports of one second, zeros as well."""
         version = arm.task_definition.rpartition("/")[2]
         told = {"Service": SERVICE.id, "Environment": "staging", "Version": version}
@@ -66,14 +69,14 @@ class Behind:
         common = {"Dimensions": dimensions, "Timestamp": at, "StorageResolution": 1}
         self.cloudwatch.put_metric_data(Namespace="BATbern", MetricData=[{**one, **common} for one in data])
 
-    def counts(self, policy: MetricsPolicy = MetricsPolicy(), reference_ms: float = 300, **more: Any) -> pd.DataFrame:
+    def counts(self, policy: MetricsPolicy = COARSE, reference_ms: float = 300, **more: Any) -> pd.DataFrame:
         window = {"started": NOON, "since": NOON - timedelta(minutes=5), "until": NOON + timedelta(minutes=10)} | more
         return self.metrics(policy).counts(
             SERVICE, "staging", self.arms, slow_ms=500, reference_ms=reference_ms, **window
         )
 
 
-def datum(name: str, values: dict[float, int]) -> dict[str, Any]:
+def datum(name: str, values: Mapping[float, int]) -> dict[str, Any]:
     return {"MetricName": name, "Values": list(values), "Counts": [float(count) for count in values.values()]}
 
 
@@ -142,6 +145,21 @@ def test_without_a_reference_nothing_is_slower_than_it(behind: Behind) -> None:
     assert rows(behind.counts(reference_ms=float("inf"))) == [("new", 0.0, 10, 0, 10, 0)]
 
 
+def test_what_was_put_in_is_counted_exactly(behind: Behind) -> None:
+    """Generated traffic of forty minutes: each request with its time, and the same numbers come out."""
+    chance = random.Random(7)  # noqa: S311 - traffic
+    expected = []
+    for arm, version in behind.arms.items():
+        for minute in range(-20 if arm == "old" else 0, 20):
+            times = Counter(round(chance.lognormvariate(-1.5, 0.8), 3) for _ in range(chance.randrange(150)))
+            n, errors = times.total(), min(times.total(), chance.randrange(5))
+            behind.put(version, NOON + timedelta(minutes=minute), times, errors)
+            over = [sum(count for seconds, count in times.items() if seconds > limit) for limit in (0.5, 0.3)]
+            expected += [(arm, minute * 60.0, n, errors, *over)] if n else []
+    window = {"since": NOON - timedelta(minutes=20), "until": NOON + timedelta(minutes=20)}
+    assert rows(behind.counts(**window)) == sorted(expected)
+
+
 def test_own_metrics_are_counted_every_five_seconds(behind: Behind) -> None:
     for second in range(12):
         behind.publish(behind.new, NOON + timedelta(seconds=second), {0.2: 3, 0.9: 1}, errors=1)
@@ -181,7 +199,7 @@ def test_a_version_without_a_target_group_has_no_load_balancer_s_numbers(behind:
         )
 
 
-def preflight(behind: Behind, policy: MetricsPolicy = MetricsPolicy(), arms: Any = None) -> tuple[Verdict, str]:
+def preflight(behind: Behind, policy: MetricsPolicy = COARSE, arms: Any = None) -> tuple[Verdict, str]:
     by_service = {SERVICE.id: behind.arms} if arms is None else arms
     (finding,) = behind.metrics(policy).preflight([SERVICE], "staging", by_service, NOON)
     return finding.verdict, finding.sentence
