@@ -177,7 +177,7 @@ class Canary:
         page = self._telling.question(step.why, self._judgement)
         self._question = Question(self._service.id, key, page, max(seconds, 1.0), urgent)
         self._wave.ask(self._question)
-        self._telling.tell(Phase.ASKED, step.why, self._judgement, urgent=urgent)
+        self._telling.tell(Phase.ASKED, step.why, self._judgement)
 
 
 def _forward(seen: Observation) -> Deployment | None:
