@@ -75,6 +75,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--fresh", action="store_true", help="forget what earlier starts left in the state folder")
     parser.add_argument("--state", type=Path, default=Settings().state, metavar="DIR", help="the state folder")
+    catalogue = Settings().catalogue
+    words = "what is promoted, from where to where; the sandbox takes a copy in which a canary is watched for less long"
+    parser.add_argument("--catalogue", type=Path, default=catalogue, metavar="FILE", help=words)
     for name, option in OPTIONS.items():
         default = getattr(Ports(), name)
         aliases = ("--world-port",) if name == "control_room" else ()
@@ -108,6 +111,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         state=options.state.expanduser().resolve(),
         ports=Ports(**{name: getattr(options, name) for name in OPTIONS}),
         minute_seconds=options.minute or usual,
+        catalogue=options.catalogue.expanduser().resolve(),
     )
 
 

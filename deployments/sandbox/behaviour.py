@@ -3,12 +3,17 @@
 The sandbox has no code to run in an image. What a task does instead stands in the image's manifest, under
 the annotation `sandbox.behaviour`: a JSON text with one entry for all environments (`*`) and one for each that
 differs.
+
+A canary is told from the old version by numbers, so in the releases `canary-*` only the service that all visitors
+pass is different, and its healthy answers take as long as real ones do: not 20 ms each, but a spread of times.
 """
 
 import hashlib
 import json
+import math
+import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 BEHAVIOUR = "sandbox.behaviour"
@@ -25,13 +30,33 @@ class Behaviour:
     crash_at_start: bool = False
     error_rate: float = 0.0
     """Share of the API's answers that are a 500. Health answers are not touched: that is the trap."""
+    error_growth_per_minute: float = 0.0
+    """So much is added to `error_rate` in every minute since the task was ready."""
     latency_ms: float = 20.0
+    latency_sigma: float = 0.0
+    """0: every answer takes `latency_ms`. Else their times are lognormal, with this sigma and `latency_ms` as p95."""
     unhealthy: bool = False
     """Health says 503 DOWN although the API works."""
     leak_mb_per_request: float = 0.0
+    silent: bool = False
+    """It serves, but the metrics that it counts itself never arrive."""
+
+    def seconds(self, dice: random.Random) -> float:
+        """How long one answer takes."""
+        if not self.latency_sigma:
+            return self.latency_ms / 1000
+        return dice.lognormvariate(math.log(self.latency_ms / 1000) - Z95 * self.latency_sigma, self.latency_sigma)
+
+    def errors(self, minutes: float) -> float:
+        """Share of the answers that fail so many minutes after the task was ready."""
+        return min(1.0, self.error_rate + self.error_growth_per_minute * minutes)
 
 
+Z95 = 1.6448536269514722
+"""So many standard deviations above the middle lies the 95th percentile."""
 HEALTHY = Behaviour()
+USUAL = Behaviour(latency_ms=300.0, latency_sigma=0.6)
+"""A healthy service with the times of a real one: half of its answers within 112 ms, six in a thousand above 500."""
 FAULTS: Mapping[str, Behaviour] = {
     "good": HEALTHY,
     "bad": Behaviour(error_rate=0.2),
@@ -40,15 +65,30 @@ FAULTS: Mapping[str, Behaviour] = {
     "leak": Behaviour(leak_mb_per_request=20.0),
     "unhealthy": Behaviour(unhealthy=True),
 }
+CANARIES: Mapping[str, Behaviour] = {
+    "canary-good": USUAL,
+    "canary-errors": replace(USUAL, error_rate=0.05),
+    "canary-slow": replace(USUAL, latency_ms=3 * USUAL.latency_ms),
+    "canary-dead": replace(USUAL, error_rate=1.0),
+    "canary-leak": replace(USUAL, error_growth_per_minute=0.1),
+    "canary-silent": replace(USUAL, silent=True),
+}
+"""Of the service at the entrance; all others are healthy."""
+BEHAVIOURS = (*FAULTS, *CANARIES)
 IN_EVERY_ENVIRONMENT = frozenset({"good", "unhealthy"})
 """The others are well where they are first deployed, so that this environment's gates let them pass."""
 
 
-def behaviours_by_environment(name: str, first_environment: str) -> dict[str, Behaviour]:
-    """The named behaviour as a manifest carries it. Raises `ValueError` for an unknown name."""
-    if name not in FAULTS:
-        raise ValueError(f"behaviour is {name!r}; allowed is one of {', '.join(FAULTS)}.")
-    everywhere = {"*": FAULTS[name]}
+def behaviours_by_environment(name: str, first_environment: str, *, entrance: bool = True) -> dict[str, Behaviour]:
+    """The named behaviour as a manifest carries it. Raises `ValueError` for an unknown name.
+
+    `entrance`: whether it is the image of the load-balanced service.
+    """
+    if name not in BEHAVIOURS:
+        raise ValueError(f"behaviour is {name!r}; allowed is one of {', '.join(BEHAVIOURS)}.")
+    if name in CANARIES and not entrance:
+        return {"*": HEALTHY}
+    everywhere = {"*": FAULTS[name] if name in FAULTS else CANARIES[name]}
     return everywhere if name in IN_EVERY_ENVIRONMENT else {**everywhere, first_environment: HEALTHY}
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 from deployments.sandbox.accounts import ADMINISTRATOR, Clients
@@ -40,7 +41,7 @@ class Furniture:
         requests_per_minute: Mapping[str, float],
     ) -> None:
         self._catalogue, self._clients = catalogue, clients
-        self._databases, self._requests_per_minute = databases, requests_per_minute
+        self._databases, self._requests_per_minute = databases, dict(requests_per_minute)
         self._networks: dict[str, Network] = {}
         self._balancing: dict[tuple[str, str], dict[str, Any]] = {}
         """What `create_service` is told about load balancing, by environment and service id."""
@@ -77,6 +78,13 @@ class Furniture:
             networkConfiguration={"awsvpcConfiguration": self._networks[environment.name].for_tasks()},
             **how,
         )
+
+    def expect(self, environment: Environment, requests_per_minute: float) -> None:
+        """Other visitors come: the alarms take so many requests (in a minute of AWS) for usual from now on."""
+        self._requests_per_minute[environment.name] = requests_per_minute
+        for service in self._catalogue.services.values():
+            if service.load_balanced:
+                self._alarms(environment, service, self.balancers[environment.name])
 
     def _roles(self, environment: Environment) -> None:
         iam = self._clients(environment, "iam")
@@ -186,8 +194,7 @@ class Furniture:
         }
 
     def _errors(self, environment: Environment) -> dict[str, Any]:
-        usual = self._requests_per_minute.get(environment.name, 0.0)
-        threshold = max(1, round(ERROR_SHARE * usual))
+        threshold = tolerated(self._requests_per_minute.get(environment.name, 0.0))
         return {
             "AlarmDescription": f"{threshold} or more requests failed within a minute.",
             "MetricName": "HTTPCode_Target_5XX_Count",
@@ -196,3 +203,12 @@ class Furniture:
             "EvaluationPeriods": 2,
             "DatapointsToAlarm": 1,
         }
+
+
+def tolerated(usual: float) -> int:
+    """So many failed requests sound the alarm, where `usual` requests come in a minute of AWS.
+
+    A compressed minute holds few requests, so three standard deviations are added to the share that may fail.
+    """
+    expected = ERROR_SHARE * usual
+    return round(expected + 3 * sqrt(expected)) if expected >= 1 else 1

@@ -10,6 +10,7 @@ from deployments.sandbox.control_room.shape import ActivityView, EnvironmentView
 from deployments.sandbox.names import service_name
 from deployments.sandbox.seed import Seed
 from deployments.sandbox.services.edge import Edge
+from deployments.sandbox.services.visitors import Visitors
 from deployments.sandbox.snapshot import (
     Build,
     activity,
@@ -17,6 +18,7 @@ from deployments.sandbox.snapshot import (
     parameter_views,
     service_view,
     traffic_view,
+    visitors_view,
 )
 from rules.catalogue import Catalogue
 from rules.vocabulary import Environment
@@ -32,6 +34,7 @@ class Stage(Protocol):
     clock: Clock
     seed: Seed
     edges: dict[str, Edge]
+    visitors: dict[str, Visitors]
 
     @property
     def prefect_url(self) -> str | None: ...
@@ -64,6 +67,10 @@ class Picture:
 
     def _environment(self, name: str, states: Mapping[tuple[str, str, str], ServiceState]) -> EnvironmentView:
         environment, edge = self._stage.catalogue.environments[name], self._stage.edges[name]
+        visitors = self._stage.visitors.get(name)
+        digests = {
+            arn: it.images[0].digest for state in states.values() for arn, it in state.revisions.items() if it.images
+        }
         return {
             "name": name,
             "role": str(environment.role),
@@ -75,6 +82,11 @@ class Picture:
                 for key in [_key(environment, service_name(environment, service))]
             ],
             "traffic": traffic_view(edge.traffic.seconds()),
+            "visitors": visitors_view(
+                visitors.per_second if visitors else 0.0,
+                edge.traffic.totals(),
+                lambda revision: self._build(digests.get(revision, "")).version,
+            ),
             "parameters": parameter_views(environment),
             "alarms": alarm_views(environment),
         }

@@ -67,6 +67,10 @@ class ControlRoom:
         order = {"environment": environment, "name": name}
         self._http.request("DELETE", "/api/parameters", json=order).raise_for_status()
 
+    def set_visitors(self, environment: str, per_second: float) -> None:
+        order = {"environment": environment, "per_second": per_second}
+        self._http.post("/api/visitors", json=order).raise_for_status()
+
     def approve_flag_change(self, request_id: str) -> None:
         self._http.post("/api/flags/approve", json={"id": request_id}).raise_for_status()
 

@@ -65,6 +65,10 @@ class Seed:
         """The load balancer's name in CloudWatch, by environment."""
         return self._furniture.balancers
 
+    def expect(self, environment: str, requests_per_minute: float) -> None:
+        """The alarms of an environment take so many requests in a minute of AWS for usual."""
+        self._furniture.expect(self._catalogue.environments[environment], requests_per_minute)
+
     @property
     def _registry(self) -> Environment:
         return self._catalogue.environments[self._catalogue.registry]
@@ -97,11 +101,11 @@ class Seed:
     def push(self, behaviour: str) -> PushedRelease:
         """Build: one image for each service, with the behaviour in its manifest."""
         sha = secrets.token_hex(20)
-        behaviours = behaviours_by_environment(behaviour, self._catalogue.chain[0])
+        first = self._catalogue.chain[0]
+        services = self._catalogue.services.values()
+        behaviours = {it.id: behaviours_by_environment(behaviour, first, entrance=it.load_balanced) for it in services}
         tag = f"{sha[:7]}-{BRANCH}.{next(self._builds)}"
-        digests = {
-            service.id: self._push_image(service, sha, tag, behaviours) for service in self._catalogue.services.values()
-        }
+        digests = {it.id: self._push_image(it, sha, tag, behaviours[it.id]) for it in services}
         release = PushedRelease(sha[:7], tag, behaviour, digests)
         self.releases[release.version] = release
         return release

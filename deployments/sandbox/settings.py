@@ -5,7 +5,7 @@ the registration are started with `--settings FILE`. Keys of the file:
 
     minute_seconds       how many real seconds a minute of the world lasts
     requests_per_second  the visitors of each environment
-    catalogue            absolute path of the catalogue
+    catalogue            absolute path of the sandbox's own copy of the catalogue
     database_url         the PostgreSQL server as its superuser, a URL that psycopg takes
     ports                {"control_room", "aws", "vendors", "dev", "staging", "production"}; 0 is any free port
     state                absolute path of the state folder
@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from deployments.sandbox.patience import less_patient
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
@@ -44,6 +46,11 @@ class Settings:
     minute_seconds: float = 60.0
     requests_per_second: float = 10.0
     catalogue: Path = CHECKOUT / "deployments" / "catalogue.toml"
+    """What the sandbox's own copy is made of."""
+
+    @property
+    def own_catalogue(self) -> Path:
+        return self.state / "catalogue.toml"
 
     @property
     def file(self) -> Path:
@@ -67,13 +74,13 @@ class Settings:
         return f"{self.prefect_url}/api"
 
     def write(self, database_url: str, world: Mapping[str, Any] | None = None) -> None:
-        """Write the file; `world` is added once the world has said where it listens."""
+        """Write the file, and the catalogue beside it; `world` is added once the world has said where it listens."""
         ports = asdict(self.ports)
         del ports["ui"]
         content: dict[str, Any] = {
             "minute_seconds": self.minute_seconds,
             "requests_per_second": self.requests_per_second,
-            "catalogue": str(self.catalogue),
+            "catalogue": str(self.own_catalogue),
             "database_url": database_url,
             "ports": ports,
             "state": str(self.state),
@@ -82,4 +89,5 @@ class Settings:
         }
         if world is not None:
             content["world"] = dict(world)
+        self.own_catalogue.write_text(less_patient(self.catalogue.read_text(), self.minute_seconds))
         self.file.write_text(json.dumps(content, indent=2) + "\n")

@@ -16,12 +16,14 @@ from deployments.sandbox.control_room.shape import (
     AlarmView,
     DeploymentView,
     Health,
+    MetView,
     ParameterView,
     RevisionView,
     ServiceView,
     TrafficSample,
+    VisitorsView,
 )
-from deployments.sandbox.services.traffic import Second
+from deployments.sandbox.services.traffic import Second, Tally
 from rules.vocabulary import Environment, Service
 
 MASK = "••••••••"
@@ -172,6 +174,20 @@ def traffic_view(seconds: Sequence[Second]) -> list[TrafficSample]:
 
 def _p95(ordered: Sequence[float]) -> float | None:
     return round(1000 * ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], 1) if ordered else None
+
+
+def visitors_view(per_second: float, totals: Mapping[str, Tally], version_of: Callable[[str], str]) -> VisitorsView:
+    """`totals` are by revision; `version_of` gives a revision's version, empty for what is not known."""
+    whole, versions = Tally(), dict[str, Tally]()
+    for revision, tally in totals.items():
+        whole.add(tally)
+        versions.setdefault(version_of(revision), Tally()).add(tally)
+    by_version = {version: _met(tally) for version, tally in versions.items()}
+    return {"per_second": per_second, "met": _met(whole), "by_version": by_version}
+
+
+def _met(tally: Tally) -> MetView:
+    return {"requests": tally.requests, "failed": tally.failed, "slow": tally.slow, "bad": tally.bad}
 
 
 def parameter_views(environment: Environment) -> list[ParameterView]:

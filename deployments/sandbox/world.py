@@ -38,9 +38,11 @@ from deployments.sandbox.databases import prepared_databases
 from deployments.sandbox.faults import Faults
 from deployments.sandbox.metering import Metering
 from deployments.sandbox.names import homes
+from deployments.sandbox.own_metrics import OwnMetrics, Place, Versions
 from deployments.sandbox.picture import REMEMBERED, Picture
 from deployments.sandbox.ports import holder, is_free
 from deployments.sandbox.seed import Seed
+from deployments.sandbox.services.counting import Counting
 from deployments.sandbox.services.edge import Edge
 from deployments.sandbox.services.loop import LoopThread
 from deployments.sandbox.services.meter import Balancer
@@ -83,6 +85,7 @@ class World:
         self.faults = Faults()
         self.vendors = VendorState(clock=self.clock)
         self._loop = LoopThread()
+        self.counting = Counting()
         self.routes = Routes(self._routing, homes(self.catalogue))
         self.runtime = ServiceRuntime(
             self._loop,
@@ -90,9 +93,13 @@ class World:
             lambda digest: self.aws.manifest(digest),  # noqa: PLW0108 - the stand-in comes after the runtime
             services={service.repository: service.id for service in self.catalogue.services.values()},
             database_of=self._database_of,
+            observe=self.counting.record,
         )
         self.aws = AwsStandIn(clock=self.clock, runtime=self.runtime, port=settings.port("aws"), faults=self.faults)
-        self.edges = {name: Edge(name, self.routes, port=settings.port(name)) for name in self.catalogue.chain}
+        self.edges = {
+            name: Edge(name, self.routes, port=settings.port(name), observe=self.counting.record)
+            for name in self.catalogue.chain
+        }
         self.visitors: dict[str, Visitors] = {}
         self._picture = Picture(self)
         self._said: deque[ActivityView] = deque(maxlen=REMEMBERED)
@@ -145,7 +152,7 @@ class World:
             self.accounts,
             self._place,
             databases=databases,
-            requests_per_minute=dict.fromkeys(self.catalogue.chain, self._visitors_per_minute()),
+            requests_per_minute=dict.fromkeys(self.catalogue.chain, self._a_minute(self.settings.requests_per_second)),
         )
         self.seed.environments()
         self.seed.same_release_everywhere()
@@ -158,8 +165,11 @@ class World:
             visitors = self.visitors[name] = Visitors(edge.url, self.settings.requests_per_second)
             self._on_loop(visitors.open, visitors.close)
         metering = Metering(self.clock, self.aws.lock, self.edges, self._balancers(), self._group_of)
-        metering.start()
-        self._open.callback(metering.stop)
+        places = {name: Place(it.account, it.region) for name, it in self.catalogue.environments.items()}
+        versions = Versions(self.services, self.aws.manifest)
+        for carrier in (metering, OwnMetrics(self.counting, self.aws.lock, places, versions)):
+            carrier.start()
+            self._open.callback(carrier.stop)
 
     def _on_loop(self, begin: Work, end: Work) -> None:
         """Begin something that lives on the loop, and see to its end."""
@@ -225,6 +235,12 @@ class World:
         where = self._environment(environment)
         self._ssm(where, "delete_parameter", {"Name": _absolute(where, name)})
 
+    def set_visitors(self, environment: str, per_second: float) -> None:
+        """So many visitors a second from now on. Raises `ValueError` for an environment that is not known."""
+        where = self._environment(environment)
+        self.visitors[where.name].per_second = per_second
+        self.seed.expect(where.name, self._a_minute(per_second))
+
     def state(self) -> WorldState:
         """The picture that the control room shows."""
         return self._picture.taken(self._said)
@@ -275,8 +291,8 @@ class World:
             for name, it in self.catalogue.environments.items()
         }
 
-    def _visitors_per_minute(self) -> float:
-        return self.settings.requests_per_second * self.settings.minute_seconds
+    def _a_minute(self, per_second: float) -> float:
+        return per_second * self.settings.minute_seconds
 
     def _database_of(self, spec: TaskSpec) -> str | None:
         """The database that the environment's parameter names, read when the task starts, as ECS does."""

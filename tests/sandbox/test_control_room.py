@@ -20,6 +20,7 @@ from deployments.sandbox.control_room.application import STATIC, create_app
 from deployments.sandbox.control_room.shape import (
     Deployed,
     EnvironmentView,
+    MetView,
     RevisionView,
     ServiceView,
     WorldState,
@@ -29,6 +30,7 @@ from deployments.sandbox.vendors.in_process import InProcess
 from deployments.sandbox.vendors.state import VendorState
 
 NOW = "2026-01-05T09:00:00+00:00"
+MET: MetView = {"requests": 700, "failed": 7, "slow": 3, "bad": 9}
 HTML = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 
@@ -68,6 +70,7 @@ def environment(name: str, *services: ServiceView) -> EnvironmentView:
         "url": "javascript:alert(1)",
         "services": list(services),
         "traffic": [{"at": NOW, "requests": 7, "errors": 1, "p95_ms": 20.0}] * 12,
+        "visitors": {"per_second": 10.0, "met": MET, "by_version": {"3f2a1bc": MET}},
         "parameters": [
             {"name": f"/batbern/{name}/note", "type": "String", "value": HTML, "version": 1},
             {"name": f"/batbern/{name}/password", "type": "SecureString", "value": "hunter2", "version": 1},
@@ -113,6 +116,9 @@ class FakeWorld:
 
     def delete_parameter(self, environment: str, name: str) -> None:
         self.orders.append((environment, name))
+
+    def set_visitors(self, environment: str, per_second: float) -> None:
+        self.orders.append((environment, per_second))
 
 
 @pytest.fixture
@@ -176,6 +182,11 @@ def test_a_ticket_is_moved(room: httpx.Client, world: FakeWorld) -> None:
     assert world.vendors.tickets.find("CHG-103").fields["status"]["name"] == "Approved"
 
 
+def test_more_visitors_are_asked_for(room: httpx.Client, world: FakeWorld) -> None:
+    assert room.post("/api/visitors", json={"environment": "staging", "per_second": 50}).status_code == 200
+    assert world.orders == [("staging", 50)]
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -187,6 +198,7 @@ def test_a_ticket_is_moved(room: httpx.Client, world: FakeWorld) -> None:
         pytest.param("faults", {"target": "aws", "kind": "slow", "times": 0}, id="no times"),
         pytest.param("flags/approve", {"id": "unknown"}, id="unknown request"),
         pytest.param("flags/approvals", {"environment": "moon", "required": True}, id="flags of nowhere"),
+        pytest.param("visitors", {"environment": "dev", "per_second": 5000}, id="a flood"),
         pytest.param("tickets/move", {"key": "CHG-103", "transition": "41"}, id="not in the workflow"),
     ],
 )

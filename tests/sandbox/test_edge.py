@@ -2,8 +2,9 @@
 
 import random
 import socket
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
@@ -117,6 +118,27 @@ def test_visitors_come_at_their_rate(site: Site) -> None:
     assert site.edge.traffic.totals()["blue"].ok == visitors.met.ok
 
 
+def test_visitors_come_more_often_stay_away_and_come_again(site: Site) -> None:
+    site.routing = (FakeRoute("blue", 100, (site.task("blue"),)),)
+    visitors = Visitors(site.edge.url, per_second=0.01)
+    site.loop.run(visitors.open())
+    visitors.per_second = 200
+    assert until(lambda: visitors.met.ok >= 20)
+    visitors.per_second = 0
+    assert until(lambda: visitors.waiting == 0)
+    met = visitors.met.ok
+    visitors.per_second = 200
+    assert until(lambda: visitors.met.ok > met)
+    site.loop.run(visitors.close())
+
+
+def until(fact: Callable[[], bool], seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not fact() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return fact()
+
+
 @given(
     weights=st.lists(st.integers(0, 100), min_size=1, max_size=4),
     seed=st.integers(),
@@ -139,11 +161,11 @@ def test_each_second_is_counted_for_itself_and_silent_seconds_are_there() -> Non
     traffic = Traffic(lambda: now[0])
     traffic.record(Hit("blue", 200, 0.1))
     now[0] = 102.5
-    traffic.record(Hit("blue", 500, 1.5))
+    traffic.record(Hit("blue", 500, 0.6))
     now[0] = 103.0
     assert [len(second.hits) for second in traffic.seconds(3)] == [1, 0, 1]
     total = traffic.totals()["blue"]
-    assert (total.ok, total.failed, total.slow) == (1, 1, 1)
+    assert (total.ok, total.failed, total.slow, total.bad) == (1, 1, 1, 1)
 
 
 def test_a_hit_is_metered_once() -> None:

@@ -10,6 +10,7 @@ import pytest
 from blocks.catalogue import load_catalogue
 from deployments.sandbox.accounts import SandboxAccounts
 from deployments.sandbox.aws.host import AwsStandIn
+from deployments.sandbox.behaviour import behaviour_of
 from deployments.sandbox.databases import url_of
 from deployments.sandbox.names import service_name
 from deployments.sandbox.seed import Seed
@@ -122,9 +123,21 @@ def test_what_belongs_to_an_environment_differs_in_each(seeded: Seeded) -> None:
 def test_alarms_watch_the_balancer_and_expect_its_usual_traffic(seeded: Seeded) -> None:
     alarms = {it["AlarmName"]: it for it in seeded.client("staging", "cloudwatch").describe_alarms()["MetricAlarms"]}
     assert set(alarms) == {"batbern-staging-gateway-5xx", "batbern-staging-gateway-latency"}
-    assert alarms["batbern-staging-gateway-5xx"]["Threshold"] == 20
+    assert alarms["batbern-staging-gateway-5xx"]["Threshold"] == 33  # a twentieth of 400, and what chance adds
     assert alarms["batbern-staging-gateway-latency"]["ExtendedStatistic"] == "p95"
     assert alarms["batbern-staging-gateway-5xx"]["Dimensions"][0]["Value"] == seeded.seed.balancers["staging"]
+
+
+def test_alarms_expect_other_visitors_when_other_visitors_come(seeded: Seeded) -> None:
+    cloudwatch = seeded.client("production", "cloudwatch")
+
+    def threshold() -> float:
+        [alarm] = cloudwatch.describe_alarms(AlarmNames=["batbern-production-gateway-5xx"])["MetricAlarms"]
+        return float(alarm["Threshold"])
+
+    assert threshold() == 1
+    seeded.seed.expect("production", 50)
+    assert threshold() == 7
 
 
 def test_a_deployed_release_is_new_and_as_old_as_asked(seeded: Seeded) -> None:
@@ -157,3 +170,15 @@ def test_a_value_does_not_show_its_text_in_its_repr() -> None:
 )
 def test_the_address_of_an_environments_own_database(server: str, url: str) -> None:
     assert url_of(server, "n", "p") == url
+
+
+def test_only_the_image_at_the_entrance_carries_a_canarys_fault(seeded: Seeded) -> None:
+    release = seeded.seed.push("canary-errors")
+    registry, services = seeded.client("dev", "ecr"), seeded.catalogue.services
+
+    def rate(service: str) -> float:
+        image = {"imageDigest": release.digests[service]}
+        [found] = registry.batch_get_image(repositoryName=services[service].repository, imageIds=[image])["images"]
+        return behaviour_of(found["imageManifest"], "staging").error_rate
+
+    assert {id_: rate(id_) for id_ in services} == {id_: 0.05 if id_ == "gateway" else 0.0 for id_ in services}

@@ -10,6 +10,7 @@
     POST   /api/flags/approve    {id}: approve a request in the flag service, as the release manager
     POST   /api/flags/approvals  {environment, required}: whether an environment's flags need approval
     POST   /api/tickets/move     {key, transition}
+    POST   /api/visitors         {environment, per_second}: how many visitors come from now on
 
 An order that cannot be carried out is a 400 with `{"error": sentence}`. Orders are JSON with the JSON content type,
 and only a loopback host name is answered, so that no page elsewhere in the browser can give them.
@@ -58,6 +59,7 @@ def create_app(world: World) -> Starlette:
         Route("/api/flags/approve", _order(orders.approve_flag), methods=["POST"]),
         Route("/api/flags/approvals", _order(orders.require_flag_approvals), methods=["POST"]),
         Route("/api/tickets/move", _order(orders.move_ticket), methods=["POST"]),
+        Route("/api/visitors", _order(orders.set_visitors), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])

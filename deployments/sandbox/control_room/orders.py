@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deployments.sandbox.behaviour import BEHAVIOURS
 from deployments.sandbox.control_room.shape import World
 from deployments.sandbox.faults import Fault, FaultKind
 from deployments.sandbox.vendors.contracts import TEXT, closed, problems
 
 TARGETS = ("aws", "launchdarkly", "jira", "slack", "pagerduty")
-BEHAVIOURS = ("good", "bad", "slow", "crash", "leak", "unhealthy")
+MOST_VISITORS = 200
+"""A second, of one environment."""
 NAME = TEXT | {"maxLength": 1011}
 
 RELEASE = closed(
@@ -33,6 +35,11 @@ PARAMETER = closed(
     type={"enum": ["String", "StringList", "SecureString"]},
 )
 PARAMETER_NAME = closed(["environment", "name"], environment=TEXT, name=NAME)
+VISITORS = closed(
+    ["environment", "per_second"],
+    environment=TEXT,
+    per_second={"type": "number", "minimum": 0, "maximum": MOST_VISITORS},
+)
 APPROVAL = closed(["id"], id=TEXT)
 APPROVALS = closed(["environment", "required"], environment=TEXT, required={"type": "boolean"})
 MOVE = closed(["key", "transition"], key=TEXT, transition=TEXT)
@@ -84,6 +91,11 @@ class Orders:
     def delete_parameter(self, wish: Any) -> Mapping[str, Any]:
         order = _checked(PARAMETER_NAME, wish)
         self._world.delete_parameter(order["environment"], order["name"])
+        return DONE
+
+    def set_visitors(self, wish: Any) -> Mapping[str, Any]:
+        order = _checked(VISITORS, wish)
+        self._world.set_visitors(order["environment"], order["per_second"])
         return DONE
 
     def approve_flag(self, wish: Any) -> Mapping[str, Any]:

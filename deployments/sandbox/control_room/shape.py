@@ -73,6 +73,25 @@ class TrafficSample(TypedDict):
     """None when nothing was requested."""
 
 
+class MetView(TypedDict):
+    """What visitors met since the world began."""
+
+    requests: int
+    failed: int
+    """Answers of 5xx."""
+    slow: int
+    """Answers that took half a second or longer, failed ones too."""
+    bad: int
+    """Failed, slow or both."""
+
+
+class VisitorsView(TypedDict):
+    per_second: float
+    met: MetView
+    by_version: dict[str, MetView]
+    """By the version of the load-balanced service that answered; empty for no version."""
+
+
 class ParameterView(TypedDict):
     name: str
     type: str
@@ -98,6 +117,7 @@ class EnvironmentView(TypedDict):
     services: list[ServiceView]
     traffic: list[TrafficSample]
     """About one sample a second, the last 60 to 120 of them."""
+    visitors: VisitorsView
     parameters: list[ParameterView]
     alarms: list[AlarmView]
 
@@ -144,7 +164,7 @@ class World(Protocol):
     """The world as the control room drives it. Methods may block for seconds; they are called from threads.
 
     `deploy` raises ValueError with a sentence for the person at the page when it cannot do what is asked;
-    `put_parameter` and `delete_parameter` do the same.
+    `put_parameter`, `delete_parameter` and `set_visitors` do the same.
     """
 
     faults: Faults
@@ -157,3 +177,5 @@ class World(Protocol):
     def put_parameter(self, environment: str, name: str, value: str, kind: str) -> None: ...
 
     def delete_parameter(self, environment: str, name: str) -> None: ...
+
+    def set_visitors(self, environment: str, per_second: float) -> None: ...

@@ -38,10 +38,11 @@ def health(task: Task) -> web.Response:
 async def misbehaviour(task: Task, dice: random.Random) -> web.Response | None:
     """Take the time and the memory that the behaviour asks for. The failure it asks for, or None."""
     task.requests += 1
-    await asyncio.sleep(task.behaviour.latency_ms / 1000)
+    await asyncio.sleep(task.behaviour.seconds(dice))
     if task.behaviour.leak_mb_per_request and task.leak():
         await asyncio.Event().wait()  # the dead do not answer; their connections are about to be cut
-    if dice.random() < task.behaviour.error_rate:
+    minutes = (asyncio.get_running_loop().time() - task.ready_at) / 60
+    if dice.random() < task.behaviour.errors(minutes):
         return failure(task, 500, "Internal Server Error", "could not serialize access due to concurrent update")
     return None
 

@@ -1,6 +1,7 @@
 """Passing a request on to a task, as a load balancer does: one further try where nothing can happen twice."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -9,6 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from deployments.sandbox.services.routes import Routes, Target
+from deployments.sandbox.services.traffic import Hit
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=2)
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
@@ -33,11 +35,19 @@ class Reply:
         return web.Response(status=self.status, body=self.body, headers=self.headers)
 
 
+Observe = Callable[[str, str, Hit], None]
+"""Is told of every request that was passed on: environment, service, and how it ended."""
+
+
+def nobody(_environment: str, _service: str, _hit: Hit) -> None:
+    pass
+
+
 class Forwarder:
     """A router's connections to the tasks. Open it on the loop; close it there too."""
 
-    def __init__(self, routes: Routes) -> None:
-        self._routes = routes
+    def __init__(self, routes: Routes, observe: Observe = nobody) -> None:
+        self._routes, self._observe = routes, observe
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=10, use_dns_cache=False),
             timeout=TIMEOUT,
@@ -50,6 +60,13 @@ class Forwarder:
 
     async def forward(self, request: web.BaseRequest, environment: str, service: str, path: str) -> Reply:
         """The answer of a task of the service, or the router's own 502, 503 or 504."""
+        begun = time.perf_counter()
+        reply = await self._reply(request, environment, service, path)
+        hit = Hit(reply.revision, reply.status, time.perf_counter() - begun, reply.from_target)
+        self._observe(environment, service, hit)
+        return reply
+
+    async def _reply(self, request: web.BaseRequest, environment: str, service: str, path: str) -> Reply:
         body = await request.read() if request.can_read_body else None
         target = self._routes.choose(environment, service)
         try:

@@ -6,7 +6,7 @@ from deployments.sandbox.aws.runtime import TaskCondition, TaskPhase, TaskSpec, 
 from deployments.sandbox.behaviour import HEALTHY, behaviour_of, version_of
 from deployments.sandbox.services.answers import backend
 from deployments.sandbox.services.content import DatabaseStore, MemoryStore, Store
-from deployments.sandbox.services.forwarding import Forwarder
+from deployments.sandbox.services.forwarding import Forwarder, Observe, nobody
 from deployments.sandbox.services.gateway import gateway
 from deployments.sandbox.services.loop import LoopThread
 from deployments.sandbox.services.routes import Routes
@@ -27,14 +27,16 @@ class ServiceRuntime:
         *,
         services: Mapping[str, str] | None = None,
         database_of: Callable[[TaskSpec], str | None] = lambda _: None,
+        observe: Observe = nobody,
     ) -> None:
         """What the runtime asks the world.
 
         `manifests` gives the manifest of a digest (KeyError when there is none); `services` the service id of
-        an image repository; `database_of` the address of the database that a task is configured with.
+        an image repository; `database_of` the address of the database that a task is configured with; `observe`
+        is told of every request that a gateway passes on.
         """
         self._loop, self._routes, self._manifests = loop, routes, manifests
-        self._services, self._database_of = services or {}, database_of
+        self._services, self._database_of, self._observe = services or {}, database_of, observe
         self._tasks: dict[str, Task] = {}
         self._stores: dict[str | None, Store] = {None: MemoryStore()}
         self._forwarder: Forwarder | None = None
@@ -77,7 +79,7 @@ class ServiceRuntime:
         if task.service != "gateway":
             return backend(task, self._store(database))
         if self._forwarder is None:
-            self._forwarder = Forwarder(self._routes)
+            self._forwarder = Forwarder(self._routes, self._observe)
         return gateway(task, self._forwarder, environment)
 
     def _store(self, database: str | None) -> Store:

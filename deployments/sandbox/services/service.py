@@ -36,6 +36,8 @@ class Task:
     condition: TaskCondition = BEFORE_START
     memory_mb: float = BASE_MEMORY_MB
     requests: int = 0
+    ready_at: float = 0.0
+    """By the loop's clock (s)."""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     def end(self, code: int, reason: str) -> None:
@@ -81,6 +83,7 @@ async def _starts(task: Task, listener: asyncio.Server) -> bool:
     if task.behaviour.crash_at_start:
         task.end(CRASHED, "Application run failed: Error creating bean with name 'flyway'")
         return False
+    task.ready_at = asyncio.get_running_loop().time()
     phase = TaskPhase.UNHEALTHY if task.behaviour.unhealthy else TaskPhase.HEALTHY
     task.condition = TaskCondition(phase, _address(listener))
     return True

@@ -4,10 +4,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 0.5
+"""What the shipped catalogue calls slow."""
 REMEMBERED_SECONDS = 600
 
 
@@ -31,16 +32,24 @@ class Hit:
 
 @dataclass(slots=True)
 class Tally:
-    """How many requests went well, failed (5xx), and were slow (whatever else they were)."""
+    """How many requests went well, failed (5xx), were slow (whatever else they were), and were failed or slow."""
 
     ok: int = 0
     failed: int = 0
     slow: int = 0
+    bad: int = 0
 
     def count(self, hit: Hit) -> None:
         self.ok += not hit.failed
         self.failed += hit.failed
         self.slow += hit.slow
+        self.bad += hit.failed or hit.slow
+
+    def add(self, other: "Tally") -> None:
+        self.ok += other.ok
+        self.failed += other.failed
+        self.slow += other.slow
+        self.bad += other.bad
 
     @property
     def requests(self) -> int:
@@ -78,7 +87,7 @@ class Traffic:
     def totals(self) -> dict[str, Tally]:
         """Since the start, by revision. Requests that reached none stand under the empty name."""
         with self._lock:
-            return {revision: Tally(it.ok, it.failed, it.slow) for revision, it in self._totals.items()}
+            return {revision: replace(it) for revision, it in self._totals.items()}
 
     def seconds(self, last: int = 90) -> list[Second]:
         """The last seconds, oldest first; a second without any request is there, empty."""

@@ -13,6 +13,8 @@ PATHS = tuple(f"/api/{table}" for table in TABLE_OF.values())
 TIMEOUT = aiohttp.ClientTimeout(total=20)
 MOST_AT_ONCE = 200
 """Visitors who give up coming when the site is this slow; without it a slow site would eat the machine."""
+LOOK_SECONDS = 0.25
+"""So soon a change of their number is heard of."""
 
 
 @dataclass(slots=True)
@@ -27,12 +29,17 @@ class Met:
 
 
 class Visitors:
-    """`per_second` requests a second, evenly spaced, each to the next of the API's paths."""
+    """`per_second` requests a second, evenly spaced, each to the next of the API's paths. It may be changed."""
 
     def __init__(self, url: str, per_second: float) -> None:
-        self.met = Met()
-        self._url, self._per_second = url, per_second
+        self.met, self.per_second = Met(), per_second
+        self._url = url
         self._waiting: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their answer."""
+        return len(self._waiting)
 
     async def open(self) -> None:
         self._session = aiohttp.ClientSession(
@@ -48,14 +55,18 @@ class Visitors:
         await self._session.close()
 
     async def _keep_coming(self) -> None:
-        if self._per_second <= 0:
-            return
         clock, paths = asyncio.get_running_loop().time, itertools.cycle(PATHS)
-        due = clock()
+        last = clock()
         while True:
-            due = max(due + 1 / self._per_second, clock() - 1)  # after a stall: no flood of the missed ones
-            await asyncio.sleep(max(0.0, due - clock()))
-            self._send(paths)
+            if self.per_second <= 0:
+                last = clock()
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            due = last + 1 / self.per_second
+            await asyncio.sleep(min(max(0.0, due - clock()), LOOK_SECONDS))
+            if clock() >= due:
+                last = max(due, clock() - 1)  # after a stall: no flood of the missed ones
+                self._send(paths)
 
     def _send(self, paths: Iterator[str]) -> None:
         if len(self._waiting) >= MOST_AT_ONCE:

@@ -1,0 +1,48 @@
+"""The catalogue of a sandbox: the real policy, limits and all, with less patience.
+
+What a canary is judged by stays; only how long it is watched is shortened, or a story would take half an hour.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+
+HOLD_SECONDS = 150.0
+"""Two windows, then a person, and the margin that the product keeps before ECS goes back by itself."""
+TABLE = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
+KEY = re.compile(r"\s*([\w-]+)\s*=")
+Tables = Mapping[str, Mapping[str, float]]
+
+
+def less_patient(text: str, minute_seconds: float) -> str:
+    """The text of a catalogue with shorter canaries. `minute_seconds`: how long a minute of the world's AWS lasts."""
+    shorter = {
+        "canary": {
+            "window_minutes": 0.75,
+            "extensions": 1,
+            "hold_minutes": math.ceil(HOLD_SECONDS / minute_seconds),
+            "sample_seconds": 5,
+        },
+        "judge": {"segment_seconds": 10, "warm_up_seconds": 10, "silence_seconds": 20},
+    }
+    return with_numbers(text, shorter)
+
+
+def with_numbers(text: str, tables: Tables) -> str:
+    """TOML text with other numbers: a line that is there is replaced, one that lacks is added to its table."""
+    missing = {table: dict(numbers) for table, numbers in tables.items()}
+    lines: list[str] = []
+    table = ""
+    for line in text.splitlines():
+        if header := TABLE.match(line):
+            table = header[1].strip()
+            lines += [line, *_written(missing.pop(table, {}))]
+        elif not ((key := KEY.match(line)) and key[1] in tables.get(table, {})):
+            lines.append(line)
+    for name, numbers in missing.items():
+        lines += ["", f"[{name}]", *_written(numbers)]
+    return "\n".join(lines) + "\n"
+
+
+def _written(numbers: Mapping[str, float]) -> list[str]:
+    return [f"{key} = {value:g}" for key, value in numbers.items()]
