@@ -7,7 +7,7 @@ since when (`start_weights`). If the new version is not worse, the chance that s
 
 import numpy as np
 
-from rules.canary_arrays import Floats, Whole, share
+from rules.canary_arrays import TINY, Floats, Whole, share
 
 SIZES = (1.25, 1.7, 2.5, 4.5, 9.0, 20.0, 60.0)
 """Times the limit. As few as leave nothing between two neighbours more than about a tenth slower to find."""
@@ -61,7 +61,8 @@ def scores(factors: Floats, segment_of: Whole, weights: Floats, most: float) -> 
     """Natural log of the running mixture: services x ticks.
 
     `segment_of` is each tick's position among the segments with data, `weights` their starts' weights; one segment
-    gives a component at most `most` (infinity: no cap), which only ever lowers a score that is too good.
+    gives a component at most `most` (infinity: no cap), which only ever lowers a score that is too good. The budget
+    of the starts yet to come stands at 1, so that a score begins at 0.
     """
     services, ticks, sizes = factors.shape
     if not ticks:
@@ -74,7 +75,8 @@ def scores(factors: Floats, segment_of: Whole, weights: Floats, most: float) -> 
     started = np.logaddexp.accumulate(np.log(weights)[:, None] - closed, axis=1)
     within = np.minimum(running - before[:, segment_of], most)
     mixed = (closed + started)[:, segment_of] + within
-    score: Floats = log_sum(mixed) - np.log(sizes)
+    not_yet = np.log(np.maximum(1 - np.cumsum(weights), TINY))[segment_of]
+    score: Floats = np.logaddexp(log_sum(mixed) - np.log(sizes), not_yet)
     return score
 
 

@@ -21,7 +21,7 @@ def silent_since(grid: Grid, until: float, policy: JudgePolicy) -> Floats:
     ever = served.any(axis=1)
     last = served.shape[1] - 1 - np.argmax(served[:, ::-1], axis=1) if grid.ticks.size else np.zeros(len(served), int)
     heard = np.where(ever, grid.ticks[last] + grid.width, 0.0) if grid.ticks.size else np.zeros(len(served))
-    gap = until - heard
+    gap = np.maximum(until - heard, 0.0)
     expected = np.where(ever, _rate(grid, heard, policy.silence_seconds) * gap, np.inf)
     return np.where((gap >= policy.silence_seconds) & (expected >= EXPECTED), heard, np.nan)
 
