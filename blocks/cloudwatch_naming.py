@@ -5,7 +5,9 @@ from __future__ import annotations  # the clients' types are stubs, not there at
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from blocks.aws_errors import translated
+from botocore.exceptions import ClientError
+
+from blocks.aws_errors import code_of, translated
 from rules.catalogue import LatencyUnit, MetricsPolicy
 from rules.errors import InvalidInput
 from rules.rollouts import Arm
@@ -69,13 +71,22 @@ class LoadBalancerNames:
         return bool(dimensions)
 
     def _look(self, group: str) -> Dimensions:
-        with translated("The load balancer (Elastic Load Balancing)", f"asking who sends traffic to {group}"):
-            found = self._elbv2.describe_target_groups(TargetGroupArns=[group])["TargetGroups"]
-        balancers = [arn.partition(":loadbalancer/")[2] for it in found for arn in it.get("LoadBalancerArns", ())]
+        balancers = [arn.partition(":loadbalancer/")[2] for arn in self._balancers(group)]
         if not balancers or not balancers[0].startswith("app/"):
             told = ", ".join(balancers) or "no load balancer"
             raise InvalidInput(f"what sends traffic to {group}", told, "an application load balancer")
         return ("LoadBalancer", balancers[0]), ("TargetGroup", group.rpartition(":")[2])
+
+    def _balancers(self, group: str) -> list[str]:
+        """ARNs; none where there is no such group."""
+        with translated("The load balancer (Elastic Load Balancing)", f"asking who sends traffic to {group}"):
+            try:
+                found = self._elbv2.describe_target_groups(TargetGroupArns=[group])["TargetGroups"]
+            except ClientError as error:
+                if code_of(error) == "TargetGroupNotFound":
+                    return []
+                raise
+            return [arn for it in found for arn in it.get("LoadBalancerArns", ())]
 
 
 class OwnNames:

@@ -226,6 +226,16 @@ def test_an_unknown_version_or_target_group_is_told(behind: Behind) -> None:
     assert 'metrics.source = "cloudwatch"' in sentence
 
 
+def test_a_target_group_that_is_gone_or_unattached_is_told(behind: Behind) -> None:
+    gone = Arm(behind.old.task_definition, behind.old.target_group.replace("blue", "red"))
+    vpc = behind.elbv2.describe_target_groups()["TargetGroups"][0]["VpcId"]
+    loose = behind.elbv2.create_target_group(Name="loose", Protocol="HTTP", Port=80, VpcId=vpc)["TargetGroups"][0]
+    for arm in (gone, Arm(behind.old.task_definition, loose["TargetGroupArn"])):
+        verdict, sentence = preflight(behind, arms={SERVICE.id: {"old": arm}})
+        assert verdict is Verdict.FAILED
+        assert "is 'no load balancer'; allowed is an application load balancer" in sentence
+
+
 def test_many_unanswered_requests_before_the_start_are_told(behind: Behind) -> None:
     behind.put(behind.old, NOON - timedelta(minutes=2), {0.1: 990}, unanswered=10)
     verdict, sentence = preflight(behind)

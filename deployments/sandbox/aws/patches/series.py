@@ -1,7 +1,8 @@
 """Metric samples and what can be asked of them: one series per namespace, name and dimensions.
 
 Percentiles interpolate linearly between the two nearest values. Ranges follow CloudWatch: `TC(80:500)` counts what is
-above 80 and at most 500, `TC(5%:95%)` what lies between these percentiles, `PR(:300)` is the share in percent.
+above 80 and at most 500, `TC(5%:95%)` what lies between these percentiles, `PR(:300)` is the share in percent. All
+are exact here; CloudWatch interpolates, so that its trimmed counts may have fractions.
 """
 
 import bisect
