@@ -138,7 +138,7 @@ def _sentence(standing: Standing, judgement: Judgement | None) -> str:
 
 
 def _texts(standing: Standing, said: str, harm: Met | None) -> Iterator[str]:
-    yield cut(escaped(said), SENTENCE)
+    yield cut(escaped(said.strip()), SENTENCE) or "No further words."
     if standing.phase is Phase.ASKED:
         yield "\n".join(_to_do(standing))
     if harm and standing.phase in {Phase.RETURNED, Phase.ARRIVED}:

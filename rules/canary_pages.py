@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from rules.canary_bounds import BAND_ALPHA
 from rules.canary_memory import Answer
 from rules.canary_running import Question
 from rules.catalogue import CanaryPolicy, JudgePolicy
@@ -55,6 +56,9 @@ class Standing:
     why: str = ""
     """What the last step said, where that is more than the judgement."""
 
+    at: datetime | None = None
+    """When this was so."""
+
     @property
     def what(self) -> str:
         return f"{self.service} {self.version}".strip()
@@ -66,17 +70,24 @@ class Standing:
 
 
 SAYINGS = {
+    Decision.ROLL_BACK: "Worse",
+    Decision.PROMOTE: "Good enough",
+    Decision.NOT_ENOUGH_DATA: "Too little to tell",
+    Decision.HOLD: "Nothing is seen",
+}
+SHORT_SAYINGS = {
     Decision.ROLL_BACK: "worse",
-    Decision.PROMOTE: "good enough",
-    Decision.NOT_ENOUGH_DATA: "not enough requests to tell",
-    Decision.HOLD: "no requests are seen",
+    Decision.PROMOTE: "fine",
+    Decision.NOT_ENOUGH_DATA: "too few",
+    Decision.HOLD: "silent",
 }
 QUESTIONS = {
-    Question.ERRORS: "Does it fail too often?",
-    Question.SLOW: "Is it too slow?",
-    Question.ERRORS_TO_OLD: "Does it fail more than the old version?",
-    Question.SLOW_TO_OLD: "Is it slower than the old version?",
+    Question.ERRORS: "errors",
+    Question.SLOW: "slow",
+    Question.ERRORS_TO_OLD: "errors beside old",
+    Question.SLOW_TO_OLD: "slow beside old",
 }
+RUNNING = frozenset({Phase.STARTED, Phase.JUDGED, Phase.MOVING, Phase.ASKED})
 ANSWERS = {
     Answer.PROMOTE: "goes on to {further} % without evidence. Whoever says so answers for it.",
     Answer.EXTEND: "stays at {weight:g} % and is judged for {window:g} minutes more.",
@@ -94,7 +105,7 @@ def canary_page(
     standing: Standing, judgement: Judgement | None, verdicts: pd.DataFrame | None = None, picture: str = ""
 ) -> str:
     """The whole page as Markdown. `verdicts` as `rules.canary.judge` gives them; `picture` is an image's address."""
-    lines = [f"## {literal(headline(standing))}", "", *_said(standing, judgement)]
+    lines = [f"## {literal(headline(standing))}", "", *_said(standing, judgement), *_as_of(standing)]
     if picture:
         lines += ["", f"![Evidence, rates and requests of {literal(standing.service)}]({picture})"]
     lines += _chapter("What happens next", next_words(standing, judgement))
@@ -127,7 +138,7 @@ def next_words(standing: Standing, judgement: Judgement | None) -> list[str]:
     """What happens next and when, as sentences; the judgement decides which of them come true."""
     match standing.phase:
         case Phase.RETURNED:
-            return ["Every visitor gets the old version again. What the ledger says of it stands in the run."]
+            return ["Every visitor gets the old version again. The whole story is in the run and in the ledger."]
         case Phase.ARRIVED:
             return ["It bakes, and while it does it can still go back; then the old version's tasks are stopped."]
         case Phase.STARTED:
@@ -154,14 +165,14 @@ def answers(standing: Standing) -> list[dict[str, str]]:
     return rows
 
 
-def rows_of(verdicts: pd.DataFrame, service: str, policy: JudgePolicy) -> list[dict[str, str]]:
+def rows_of(verdicts: pd.DataFrame, service: str) -> list[dict[str, str]]:
     """The four questions of a service as a table's rows, in words."""
     mine = verdicts[verdicts["service"] == service]
-    return [_row(row, policy) for row in mine.to_dict("records")]
+    return [_row(row) for row in mine.to_dict("records")]
 
 
-def clock(at: datetime) -> str:
-    return f"{at:%H:%M} {at.tzname() or ''}".strip()
+def clock(at: datetime, *, seconds: bool = False) -> str:
+    return f"{at:{'%H:%M:%S' if seconds else '%H:%M'}} {at.tzname() or ''}".strip()
 
 
 def _said(standing: Standing, judgement: Judgement | None) -> Iterator[str]:
@@ -201,44 +212,43 @@ def _dead_hand(standing: Standing) -> Iterator[str]:
 
 
 def _questions(standing: Standing, verdicts: pd.DataFrame) -> Iterator[str]:
-    rows = rows_of(verdicts, standing.service, standing.judged_by)
+    rows, policy = rows_of(verdicts, standing.service), standing.judged_by
     if rows:
-        border = f"{4 / standing.judged_by.alpha:,.0f}".replace(",", " ")
+        border = number(len(Question) / policy.alpha)
         yield from ("", "### The four questions", *table(rows), "")
         yield (
-            f"The odds say how much likelier these requests are if the new version is worse. At {border}:1 it goes "
-            "back. The band holds the true rate in 95 % of roll-outs, however often one looks."
+            f"*Slow* is over {policy.slow_ms:g} ms, beside the old version over that one's own 95th percentile. "
+            f"Beside the old version {policy.error_tolerance:g} times its errors and {policy.slow_tolerance:g} times "
+            f"its slow requests are tolerated. *Odds* say how much likelier these requests are if the new version is "
+            f"worse; at {border}:1 it goes back. The *band* holds the true rate in {100 * (1 - BAND_ALPHA):g} % of "
+            "roll-outs, however often one looks."
         )
     if standing.source:
         yield from ("", f"Numbers: {literal(standing.source)}.")
 
 
-def _row(row: Mapping[Any, Any], policy: JudgePolicy) -> dict[str, str]:
-    question = Question(row["test"])
+def _as_of(standing: Standing) -> Iterator[str]:
+    """The UI does not draw a page anew by itself."""
+    if standing.at and standing.phase in RUNNING:
+        yield from ("", f"As of {clock(standing.at, seconds=True)}. Reload the page for what has come since.")
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, str]:
     return {
-        "question": QUESTIONS[question],
-        "answer": SAYINGS[Decision(row["verdict"])],
-        "bad": f"{number(row['bad_canary'])} of {number(row['n_canary'])}",
+        "asked of": QUESTIONS[Question(row["test"])],
+        "answer": SHORT_SAYINGS[Decision(row["verdict"])],
+        "bad of all": f"{number(row['bad_canary'])} of {number(row['n_canary'])}",
         "rate": percent(row["rate"]),
         "band": f"{percent(row['low'])} to {percent(row['high'])}" if row["n_canary"] > 0 else "",
-        "limit": _limit(question, row, policy),
-        "old version": _old(row),
+        "limit": percent(row["limit"]),
+        "old": _old(row),
         "odds": odds(row["evidence"]),
-        "found from": percent(row.get("visible", float("nan"))),
     }
-
-
-def _limit(question: Question, row: Mapping[Any, Any], policy: JudgePolicy) -> str:
-    if not question.to_old:
-        return percent(row["limit"])
-    times = policy.slow_tolerance if question.about_slowness else policy.error_tolerance
-    shown = percent(row["limit"])
-    return f"{times:g} times: {shown}" if shown else f"{times:g} times"
 
 
 def _old(row: Mapping[Any, Any]) -> str:
     n = row.get("n_old", 0)
-    return f"{number(row['bad_old'])} of {number(n)}" if n > 0 else ""
+    return percent(row["bad_old"] / n) if n > 0 else ""
 
 
 def _chapter(title: str, sentences: Sequence[str]) -> list[str]:

@@ -4,9 +4,11 @@ Drawn by matplotlib's own objects: no window, no figure kept anywhere. matplotli
 drawn, so that runs without a canary do not wait for it.
 """
 
+import atexit
 import io
 import os
 import re
+import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -58,6 +60,7 @@ STYLE: dict[str, Any] = {
     "axes.grid": True,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
+    "xtick.major.pad": 6,
     "xtick.color": FAINT,
     "ytick.color": FAINT,
     "legend.frameon": False,
@@ -115,7 +118,9 @@ def _own_folder() -> str:
         with tempfile.TemporaryFile(dir=folder):
             return str(folder)
     except OSError:
-        return tempfile.mkdtemp(prefix="matplotlib-")
+        passing = tempfile.mkdtemp(prefix="matplotlib-")
+        atexit.register(shutil.rmtree, passing, ignore_errors=True)
+        return passing
 
 
 def _svg(figure: "Figure") -> str:

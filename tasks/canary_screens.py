@@ -5,6 +5,9 @@ it is one row of the run, and the history under its key is that of the runs.
 """
 
 import base64
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 import pandas as pd
@@ -21,20 +24,25 @@ from rules.run_pages import literal
 from tasks.artifacts import artifact_key, courtesy
 
 
-def publish_canary(standing: Standing, judgement: Judgement | None, verdicts: pd.DataFrame | None, svg: str) -> None:
-    """The canary's page in the UI, changed in place while it runs: one for each run, its history are the runs.
+def publish_canary(standing: Standing, judgement: Judgement | None, verdicts: pd.DataFrame | None, svg: str) -> str:
+    """Shows the canary's page in the UI as it is now. Returns where; empty where no UI address is set.
 
     Costs no release: what cannot be shown is logged.
     """
     key = canary_key(standing)
+    place = f"key/{key}"
     with courtesy(f"canary {key}"):
-        markdown = canary_page(standing, judgement, verdicts, address_of(svg) if svg else "")
+        now = replace(standing, at=standing.at or datetime.now(UTC))
+        markdown = canary_page(now, judgement, verdicts, address_of(svg) if svg else "")
         description = literal(headline(standing))
         known = _published(key)
         if known is None:
-            create_markdown_artifact(key=key, markdown=markdown, description=description)
+            made = create_markdown_artifact(key=key, markdown=markdown, description=description)
+            known = cast("UUID", made)  # typed as "or a coroutine", which it is not in synchronous code
         else:
             _change(known, markdown, description)
+        place = f"artifact/{known}"
+    return _in_the_ui(place)
 
 
 def canary_key(standing: Standing) -> str:
@@ -42,9 +50,13 @@ def canary_key(standing: Standing) -> str:
 
 
 def chart_link(standing: Standing) -> str:
-    """Where the page can be looked at; empty where no UI address is set."""
+    """Where the page of the latest run is found, also before there is one; empty where no UI address is set."""
+    return _in_the_ui(f"key/{canary_key(standing)}")
+
+
+def _in_the_ui(place: str) -> str:
     ui = PREFECT_UI_URL.value()
-    return f"{ui.rstrip('/')}/artifacts/key/{canary_key(standing)}" if ui else ""
+    return f"{ui.rstrip('/')}/artifacts/{place}" if ui else ""
 
 
 def address_of(svg: str) -> str:
