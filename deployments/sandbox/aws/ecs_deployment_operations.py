@@ -14,9 +14,11 @@ from deployments.sandbox.aws.ecs_state import Deployment, Document
 def list_service_deployments(fleet: Fleet, caller: Caller) -> Document:
     service = fleet.get(caller, caller.parameters["service"])
     statuses = set(caller.get("status", []))
+    # Other controllers have task sets instead.
+    history = service.history if service.controller == "ECS" else []
     chosen = [
         deployment
-        for deployment in reversed(service.history)
+        for deployment in reversed(history)
         if (not statuses or deployment.progress.status in statuses) and _created_within(caller, deployment)
     ]
     briefs, token = page(caller, [deployment_brief(service, d) for d in chosen], most=100, default=20)

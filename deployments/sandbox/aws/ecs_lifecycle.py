@@ -67,6 +67,7 @@ class Lifecycle:
                 _close(deployment, Status.STOPPED, "The service was deleted.", now)
         service.current = service.waiting = service.steady = None
         service.desired, service.status = 0, "DRAINING"
+        service.task_sets.clear()
 
     def tick(self, service: ServiceState, now: datetime) -> None:
         """One step of everything: look at the tasks, move the deployment on, let tasks and traffic follow."""
@@ -77,6 +78,7 @@ class Lifecycle:
             self._follow_deployment(service, service.current, now)
         else:
             self.tasks.reconcile(service, service.steady, service.desired, now)
+            self._keep_task_sets(service, now)
         self._clear_others(service, now)
         self.tasks.end_drained(service, now)
         if service.status == "DRAINING" and not any(task.living for task in service.tasks.values()):
@@ -101,14 +103,24 @@ class Lifecycle:
         self.tasks.reconcile(service, deployment.source, want.source, now)
         self.tasks.reconcile(service, deployment.target, want.target, now)
 
+    def _keep_task_sets(self, service: ServiceState, now: datetime) -> None:
+        """Beside the steady revision CodeDeploy may want a second one to live, as large as the first."""
+        for arn in _kept_by_codedeploy(service) - {service.steady.arn if service.steady else ""}:
+            self.tasks.reconcile(service, service.revisions[arn], service.desired, now)
+
     def _clear_others(self, service: ServiceState, now: datetime) -> None:
         """Tasks of revisions that nobody wants any more leave once the steady revision can do without them."""
         if service.steady is not None and _up(service, service.steady) < service.desired:
             return
         current = service.current
         kept = {r.arn for r in (service.steady, current and current.source, current and current.target) if r}
+        kept |= _kept_by_codedeploy(service)
         for arn in {task.revision for task in service.tasks.values() if task.active} - kept:
             self.tasks.reconcile(service, service.revisions[arn], 0, now)
+
+
+def _kept_by_codedeploy(service: ServiceState) -> set[str]:
+    return {arn for arn, task_set in service.task_sets.items() if task_set.wanted}
 
 
 def _up(service: ServiceState, revision: Revision) -> int:

@@ -36,6 +36,19 @@ def check_service(settings: Document) -> None:
         )
 
 
+def check_controller(settings: Document) -> None:
+    """Refuse a new service that its deployment controller could not deploy. Raises an ECS error."""
+    if settings["deploymentController"].get("type") != "CODE_DEPLOY":
+        return
+    if len(settings.get("loadBalancers") or ()) != 1 or not both_groups(settings):
+        raise refuse("A service with the CODE_DEPLOY deployment controller needs exactly one target group.")
+    if (settings.get("serviceConnectConfiguration") or {}).get("enabled"):
+        raise refuse("Service Connect is not supported with the CODE_DEPLOY deployment controller.")
+    strategy = strategy_of(settings.get("deploymentConfiguration") or {})
+    if strategy is not Strategy.ROLLING:
+        raise refuse(f"{strategy} is not supported with the CODE_DEPLOY deployment controller.")
+
+
 def plan_of(
     configuration: Document, deployment_id: str, desired: int, seconds: Callable[[float], float], *, has_source: bool
 ) -> DeploymentPlan:

@@ -4,11 +4,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from deployments.sandbox.aws.codedeploy_task_sets import task_set_answers
 from deployments.sandbox.aws.ecs_answers import service_answer
 from deployments.sandbox.aws.ecs_configuration import joined, refuse
 from deployments.sandbox.aws.ecs_fleet import Caller, Fleet, check_count, page
 from deployments.sandbox.aws.ecs_lifecycle import deployment_arn
-from deployments.sandbox.aws.ecs_requests import REVISION_FIELDS, check_service, plan_of, revision_of
+from deployments.sandbox.aws.ecs_requests import (
+    REVISION_FIELDS,
+    check_controller,
+    check_service,
+    plan_of,
+    revision_of,
+)
 from deployments.sandbox.aws.ecs_stages import Progress, Stage, Status, Wanted
 from deployments.sandbox.aws.ecs_state import Deployment, Document, Revision, ServiceState
 
@@ -24,6 +31,13 @@ DEFAULTS: Document = {
     "placementConstraints": [],
     "placementStrategy": [],
 }
+NOT_BY_UPDATE = {
+    "taskDefinition": "task definition",
+    "loadBalancers": "load balancers",
+    "networkConfiguration": "network parameters",
+    "platformVersion": "platform version",
+}
+"""What only the service's deployment controller may change, and what ECS calls it, unless it is that controller."""
 NOT_SETTINGS = frozenset({"cluster", "service", "serviceName", "desiredCount", "forceNewDeployment", "clientToken"})
 
 
@@ -35,6 +49,7 @@ def create_service(fleet: Fleet, caller: Caller) -> Document:
     given = {key: value for key, value in caller.parameters.items() if key not in NOT_SETTINGS}
     settings = _settings(DEFAULTS, given)
     check_service(settings)
+    check_controller(settings)
     known_by_moto = _create_in_moto(caller, settings)
     service = ServiceState(
         account=caller.account,
@@ -58,7 +73,7 @@ def update_service(fleet: Fleet, caller: Caller) -> Document:
     if service.status != "ACTIVE":
         raise refuse("Service was not ACTIVE.", "ServiceNotActiveException")
     given = {key: value for key, value in caller.parameters.items() if key not in NOT_SETTINGS}
-    _check_controller(service, given)
+    _check_controller(service, caller.parameters)
     settings = _settings(service.settings, given)
     check_service(settings)
     changed = _changes(caller, service, settings)
@@ -170,12 +185,16 @@ def _settings(present: Document, given: Document) -> Document:
 
 def _check_controller(service: ServiceState, given: Document) -> None:
     controller = (given.get("deploymentController") or {}).get("type", service.controller)
-    fixed = {"taskDefinition", "loadBalancers", "networkConfiguration", "platformVersion"} & given.keys()
-    if controller != "ECS" and fixed:
+    if controller == "ECS":
+        return
+    instead = "Use AWS CodeDeploy to trigger a new deployment." if controller == "CODE_DEPLOY" else "Use task sets."
+    fixed = [words for name, words in NOT_BY_UPDATE.items() if name in given]
+    if fixed:
         raise refuse(
-            f"Unable to update {', '.join(sorted(fixed))} on services with a {controller} deployment controller. "
-            + ("Use AWS CodeDeploy to trigger a new deployment." if controller == "CODE_DEPLOY" else "Use task sets.")
+            f"Unable to update {', '.join(fixed)} on services with a {controller} deployment controller. {instead}"
         )
+    if given.get("forceNewDeployment"):
+        raise refuse(f"Cannot force a new deployment on services with a {controller} deployment controller. {instead}")
 
 
 def _changes(caller: Caller, service: ServiceState, settings: Document) -> bool:
@@ -194,7 +213,7 @@ def _answer(caller: Caller, service: ServiceState, *, with_tags: bool) -> Docume
     known = caller.backend.services.get(f"{service.cluster}:{service.name}")
     answer = service_answer(service, list(known.tags) if with_tags and known is not None else None)
     if service.controller != "ECS" and known is not None:
-        answer["taskSets"] = []
+        answer["taskSets"] = task_set_answers(service)
     return answer
 
 

@@ -99,6 +99,26 @@ class Failures:
     not_before: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TargetGroupPair:
+    """The two target groups between which a deployment group of CodeDeploy moves a service's traffic."""
+
+    groups: tuple[str, str]
+    listeners: tuple[str, ...]
+    """ARNs of the listeners whose rules carry production traffic."""
+    test_listeners: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class TaskSet:
+    """What CodeDeploy says of a revision: the other half of a task set, beside its tasks."""
+
+    external_id: str
+    """The CodeDeploy deployment that has made it; empty for the one that the service was created with."""
+    wanted: bool
+    updated_at: datetime
+
+
 @dataclass(slots=True)
 class ServiceState:
     """One ECS service."""
@@ -125,6 +145,10 @@ class ServiceState:
     """Target group ARN by revision ARN, for services behind a load balancer."""
     tasks: dict[str, ServiceTask] = field(default_factory=dict)
     failures: dict[str, Failures] = field(default_factory=dict)
+    task_sets: dict[str, TaskSet] = field(default_factory=dict)
+    """By revision ARN, those that CodeDeploy has set up or keeps. Without CodeDeploy there are none."""
+    pair: TargetGroupPair | None = None
+    """Where CodeDeploy moves the traffic; None until a deployment group names this service."""
     events: deque[Document] = field(default_factory=lambda: deque(maxlen=100))
     said_steady: bool = False
 

@@ -7,7 +7,14 @@ from typing import Any
 from moto.elbv2.models import ELBv2Backend, FakeAction, FakeHealthStatus, elbv2_backends
 
 from deployments.sandbox.aws.ecs_stages import Strategy
-from deployments.sandbox.aws.ecs_state import Deployment, Document, Revision, ServiceState, ServiceTask
+from deployments.sandbox.aws.ecs_state import (
+    Deployment,
+    Document,
+    Revision,
+    ServiceState,
+    ServiceTask,
+    TargetGroupPair,
+)
 from deployments.sandbox.aws.runtime import TaskPhase
 
 NOT_ON_THE_RULE = (
@@ -81,6 +88,40 @@ def shift(service: ServiceState, deployment: Deployment) -> None:
     ):
         if rule:
             _write_weights(service, str(rule), both_groups(deployment.target.settings), target, _whole(weight))
+
+
+def shift_pair(
+    service: ServiceState, listeners: Iterable[str], groups: Iterable[str], target: str, weight: int
+) -> None:
+    """Give `target` this share, percent, of whatever the listeners' rules forward to one of the two groups."""
+    groups = tuple(groups)
+    weighted = [{"TargetGroupArn": group, "Weight": weight if group == target else 100 - weight} for group in groups]
+    for rule in _rules_of(service, listeners):
+        # In place: a listener's default actions are the same list as its last rule's.
+        rule.actions[:] = [
+            _with_weights(action, weighted) if _mentions(action, groups) else action for action in rule.actions
+        ]
+
+
+def pair_weights(service: ServiceState, pair: TargetGroupPair) -> list[tuple[str, int]]:
+    """Target groups with their weights, by the first rule of the production listeners that forwards to the pair."""
+    for rule in _rules_of(service, pair.listeners):
+        for action in rule.actions:
+            if _mentions(action, pair.groups):
+                return _weights_of(action.data)
+    return []
+
+
+def _rules_of(service: ServiceState, listeners: Iterable[str]) -> Iterator[Any]:
+    backend = elbv2_backends[service.account][service.region]
+    for load_balancer in list(backend.load_balancers.values()):
+        for arn in listeners:
+            if arn in load_balancer.listeners:
+                yield from list(load_balancer.listeners[arn].rules.values())
+
+
+def _mentions(action: FakeAction, groups: Iterable[str]) -> bool:
+    return any(group in groups for group, _ in _weights_of(action.data))
 
 
 def _whole(percent: float) -> int:
@@ -159,6 +200,8 @@ def _rule(service: ServiceState, arn: str) -> Any | None:
 
 def _rule_weights(service: ServiceState, settings: Document) -> list[tuple[str, int]]:
     """Target groups of the rule with their weights; the plain target group when there is no such rule."""
+    if service.pair is not None:
+        return pair_weights(service, service.pair)
     arn = production_rule(settings)
     if not arn:
         return [(group, 1) for group in both_groups(settings)[:1]]
