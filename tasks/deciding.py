@@ -6,6 +6,8 @@ followers go on watching, and whatever happens meanwhile is still put back by th
 
 import threading
 import time
+from contextvars import copy_context
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -42,9 +44,9 @@ class CanaryDecision(RunInput):
 def decide(wave: Wave, question: Question) -> None:
     """Pauses the run until the question is answered, or is no longer one. No answer in time is to abort."""
     answered = threading.Event()
-    watcher = threading.Thread(
-        target=_answer_ourselves, args=(wave, question, UUID(str(flow_run.id)), answered), daemon=True
-    )
+    watching = partial(_answer_ourselves, wave, question, UUID(str(flow_run.id)), answered)
+    # In this context, because the run's settings, and with them its server, are part of it.
+    watcher = threading.Thread(target=copy_context().run, args=(watching,), daemon=True)
     watcher.start()
     try:
         said = pause_flow_run(

@@ -34,7 +34,7 @@ def begin_roll_out(
         EventKind.STARTED,
         environment,
         f"Roll-out of {promotion} started for {version}.",
-        source=environment,
+        source="",
         requested=version,
         strategy=strategy,
         services=[service.id for service in promotion.services],
@@ -79,10 +79,9 @@ def _check_numbers(promotion: Promotion, canaries: Sequence[Service]) -> tuple[F
     states = target.containers.states(canaries, name)
     arms = {id_: arm for id_, state in states.items() if (arm := target.containers.arm(state.name))}
     old = {id_: {"old": arm} for id_, arm in arms.items()}
-    known = [it for it in canaries if it.id in old]
     window = check_window(target.metrics.source, promotion.catalogue.canary)
     pauses = {id_: target.containers.foreign_pauses(state.name) for id_, state in states.items()}
-    return (window, *target.metrics.preflight(known, name, old, datetime.now(UTC)), *check_pauses(pauses))
+    return (window, *target.metrics.preflight(canaries, name, old, datetime.now(UTC)), *check_pauses(pauses))
 
 
 def refuse_unless_approved(promotion: Promotion) -> None:

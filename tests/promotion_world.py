@@ -37,6 +37,12 @@ FASTER = {
     "soak_samples = 20": "soak_samples = 10",
 }
 """The shipped catalogue with shorter pauses: the same policy, watched more often."""
+SHORTER = {
+    "canary": {"window_minutes": 0.4, "extensions": 1, "hold_minutes": 90, "sample_seconds": 2},
+    "judge": {"segment_seconds": 5, "warm_up_seconds": 5, "silence_seconds": 10},
+    "metrics": {"resolution_seconds": 1, "delay_seconds": 3},
+}
+"""Canaries with the same limits, watched for a shorter time. `hold_minutes` are AWS's, of a second each."""
 
 
 @dataclass
@@ -65,6 +71,14 @@ class Promotions:
         from flows.promote_to_staging import promote_to_staging
 
         state: State[Any] = promote_to_staging(application="batbern", return_state=True, **parameters)
+        return state
+
+    def roll_out(self, version: str, **parameters: Any) -> "State[Any]":
+        from flows.roll_out import roll_out
+
+        state: State[Any] = roll_out(
+            application="batbern", environment="staging", version=version, return_state=True, **parameters
+        )
         return state
 
     def serving(self, environment: str) -> set[str]:
@@ -162,8 +176,10 @@ def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for slow, fast in FASTER.items():
         assert slow in text
         text = text.replace(slow, fast)
+    from deployments.sandbox.patience import with_numbers
+
     file = tmp_path_factory.mktemp("catalogue") / "catalogue.toml"
-    file.write_text(text)
+    file.write_text(with_numbers(text, SHORTER))
     return file
 
 

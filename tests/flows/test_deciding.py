@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextvars import copy_context
 from typing import Any
 from uuid import UUID
 
@@ -47,7 +48,7 @@ def paused(seen: Seen) -> UUID:
 
 def run(wave: Wave, asked: Question, act: Any) -> None:
     seen = Seen()
-    person = threading.Thread(target=act, args=(seen,))
+    person = threading.Thread(target=copy_context().run, args=(act, seen))
     person.start()
     asks(wave, asked, seen)
     person.join()
