@@ -79,7 +79,7 @@ def line_of(trace: pd.DataFrame, service: str, test: str) -> pd.DataFrame:
     keep = places(len(mine))
     if len(mine):
         keep = np.union1d(keep, int(np.argmax(mine["evidence"].to_numpy(np.float64))))
-    return mine.iloc[keep]
+    return mine.iloc[keep].drop(columns=["service", "test"]).astype(np.float64)
 
 
 def places(size: int, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
