@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from deployments.sandbox.aws.ecs_stages import HookStatus
 from deployments.sandbox.aws.ecs_state import Deployment, Revision, ServiceState
 from deployments.sandbox.aws.ecs_traffic import routes
 from deployments.sandbox.aws.runtime import TaskPhase
@@ -18,6 +19,7 @@ from deployments.sandbox.control_room.shape import (
     Health,
     MetView,
     ParameterView,
+    PauseView,
     RevisionView,
     ServiceView,
     TrafficSample,
@@ -131,9 +133,25 @@ def _deployment_view(state: ServiceState) -> DeploymentView | None:
         "status": str(progress.status),
         "stage": str(progress.stage or "") if deployment.finished_at is None else "",
         "strategy": str(deployment.plan.strategy),
+        "weights": list(deployment.plan.weights),
+        "pause": _pause_view(deployment),
         "reason": progress.reason,
         "started_at": _iso(deployment.started_at),
         "finished_at": _iso(deployment.finished_at),
+    }
+
+
+def _pause_view(deployment: Deployment) -> PauseView | None:
+    """The hook that waits at this moment."""
+    waiting = [hook for hook in deployment.progress.hooks if hook.status is HookStatus.AWAITING_ACTION]
+    if not waiting or deployment.finished_at is not None:
+        return None
+    hook = waiting[-1]
+    return {
+        "hook": hook.id,
+        "stage": str(hook.stage),
+        "expires_at": hook.expires_at.isoformat(),
+        "goes_back": hook.rolls_back_on_timeout,
     }
 
 

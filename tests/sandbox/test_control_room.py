@@ -19,6 +19,7 @@ from deployments.sandbox.control_room import application
 from deployments.sandbox.control_room.application import STATIC, create_app
 from deployments.sandbox.control_room.shape import (
     Deployed,
+    DeploymentView,
     EnvironmentView,
     MetView,
     RevisionView,
@@ -62,6 +63,26 @@ def service(name: str, *revisions: RevisionView) -> ServiceView:
     }
 
 
+def held() -> DeploymentView:
+    """A canary that waits for a word."""
+    return {
+        "id": "d1",
+        "status": "IN_PROGRESS",
+        "stage": "PRE_PRODUCTION_TRAFFIC_SHIFT",
+        "strategy": "LINEAR",
+        "weights": [10.0, 50.0, 100.0],
+        "pause": {
+            "hook": "h1",
+            "stage": "PRE_PRODUCTION_TRAFFIC_SHIFT",
+            "expires_at": "2026-01-05T09:04:30+00:00",
+            "goes_back": True,
+        },
+        "reason": "",
+        "started_at": NOW,
+        "finished_at": None,
+    }
+
+
 def environment(name: str, *services: ServiceView) -> EnvironmentView:
     return {
         "name": name,
@@ -100,7 +121,9 @@ class FakeWorld:
             "prefect_url": "http://127.0.0.1:4200",
             "environments": [
                 environment("dev", service("gateway", revision("3f2a1bc"))),
-                environment("staging", service("gateway", old, new), service(HTML, revision(HTML))),
+                environment(
+                    "staging", {**service("gateway", old, new), "deployment": held()}, service(HTML, revision(HTML))
+                ),
             ],
             "activity": [{"at": NOW, "environment": "dev", "sentence": HTML, "tone": "info"}],
         }
@@ -233,6 +256,8 @@ def test_what_looks_like_html_is_shown_as_text(world: FakeWorld, tmp_path: Path)
         text = _browse(url, tmp_path)
     assert "<title>batbern · control room</title>" in text
     assert "25%" in text
+    assert "back in 4m 30s" in text
+    assert "linear, 10 %, 50 %, 100 %" in text
     assert "&lt;img src=x onerror" in text
     assert "<img" not in text
     assert 'href="javascript' not in text

@@ -34,6 +34,16 @@ class RevisionView(TypedDict):
     """`primary` when steady; during a roll-out `new` is the revision that arrives, `old` the one that leaves."""
 
 
+class PauseView(TypedDict):
+    """Where a deployment waits for somebody's word."""
+
+    hook: str
+    stage: str
+    expires_at: str
+    goes_back: bool
+    """What it does by itself then: back, or on."""
+
+
 class DeploymentView(TypedDict):
     """A service deployment that is under way, or the last one."""
 
@@ -43,6 +53,9 @@ class DeploymentView(TypedDict):
     stage: str
     """As ECS says it: PRODUCTION_TRAFFIC_SHIFT, BAKE_TIME, …; empty when none."""
     strategy: str
+    weights: list[float]
+    """The shares of the traffic that the new revision is to have one after the other, percent."""
+    pause: PauseView | None
     reason: str
     started_at: str | None
     finished_at: str | None

@@ -87,6 +87,13 @@ export function ago(at, now) {
   return hours < 48 ? `${hours}h ${minutes % 60}m` : `${Math.floor(hours / 24)}d`;
 }
 
+/** How long until then, to the second in the last ten minutes. */
+export function left(at, now) {
+  const seconds = Math.max(0, Math.ceil((Date.parse(at) - now) / 1000));
+  if (seconds >= 600) return `${Math.floor(seconds / 60)}m`;
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m ${String(seconds % 60).padStart(2, "0")}s`;
+}
+
 export function clock(at) {
   const moment = new Date(at);
   return Number.isNaN(moment.getTime()) ? "" : moment.toLocaleTimeString("en-GB");

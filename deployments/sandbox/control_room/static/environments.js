@@ -1,6 +1,6 @@
 // The three environments: what runs where, which share of the traffic it gets, and what visitors see of it.
 
-import { ago, h, link } from "./dom.js";
+import { ago, clock, h, left, link } from "./dom.js";
 
 const ENDED = { SUCCESSFUL: "good", ROLLBACK_SUCCESSFUL: "bad", ROLLBACK_FAILED: "bad", STOPPED: "bad" };
 const words = (text) => String(text || "").replaceAll("_", " ").toLowerCase();
@@ -73,11 +73,26 @@ function progress(item, now) {
   const deployment = item.deployment;
   if (!deployment) return null;
   if (!deployment.finished_at) {
-    return h("span", { class: "pill live", title: deployment.reason }, words(deployment.stage || deployment.status));
+    return [
+      h("span", { class: "pill live", title: deployment.reason }, words(deployment.stage || deployment.status)),
+      pause(deployment, now),
+    ];
   }
   const tone = ENDED[deployment.status] || "bad";
   if (tone === "good" && now - Date.parse(deployment.finished_at) > 60000) return null;
   return h("span", { class: `pill ${tone}`, title: deployment.reason }, tone === "good" ? "arrived" : words(deployment.status));
+}
+
+/** A canary waits for somebody's word at each step. Without one it does by itself what its hook was told. */
+function pause(deployment, now) {
+  const waits = deployment.pause;
+  if (!waits) return null;
+  const then = waits.goes_back ? "back" : "on";
+  return h("span", {
+    class: "pill warning num",
+    title: `${words(deployment.strategy)}, ${deployment.weights.map((weight) => `${weight} %`).join(", ")}\n`
+      + `waits for a word; without one it goes ${then} at ${clock(waits.expires_at)}`,
+  }, `${then} in ${left(waits.expires_at, now)}`);
 }
 
 const percent = (share) => `${Math.round(share * 100)}%`;
