@@ -24,8 +24,9 @@ from deployments.sandbox.processes import ChildDied, NotReady
 from deployments.sandbox.room import ControlRoom
 from deployments.sandbox.runs import Unregistered
 from deployments.sandbox.settings import Ports, Settings
-from deployments.sandbox.stories import DEMO, STORIES, Outcome, Teller
+from deployments.sandbox.stories import DEMO, STORIES
 from deployments.sandbox.supervisor import RegistrationFailed, StateFolderHeld, Supervisor
+from deployments.sandbox.telling import Outcome, Teller
 
 AS_EXPECTED, NOT_AS_EXPECTED, NOT_STARTED, ENDED_BY_A_PERSON = 0, 1, 2, 130
 FAST_MINUTE = 1.0
@@ -159,7 +160,7 @@ def tell_all(names: Sequence[str], supervisor: Supervisor, narrator: Narrator, o
     """Tell the stories one after the other; each outcome is kept as soon as it is known."""
     limit = TELLING_SECONDS + TELLING_MINUTES * supervisor.settings.minute_seconds
     with contextlib.closing(ControlRoom(supervisor.world["control_room_url"])) as room:
-        teller = Teller(room, supervisor.prefect, narrator, supervisor.check)
+        teller = Teller(room, supervisor.prefect, narrator, supervisor.check, supervisor)
         for name in names:
             outcomes.append(teller.tell(STORIES[name], limit))
             say_how_it_ended(outcomes[-1], narrator)

@@ -16,7 +16,7 @@ Tables = Mapping[str, Mapping[str, float]]
 
 def less_patient(text: str, minute_seconds: float) -> str:
     """The text of a catalogue with shorter canaries. `minute_seconds`: how long a minute of the world's AWS lasts."""
-    shorter = {
+    shorter: Tables = {
         "canary": {
             "window_minutes": 0.75,
             "extensions": 1,

@@ -28,6 +28,17 @@ def serving(state: Mapping[str, Any]) -> Serving:
     }
 
 
+def view_of(state: Mapping[str, Any], environment: str) -> dict[str, Any]:
+    """One environment of the control room's state."""
+    view: dict[str, Any] = next(it for it in state["environments"] if it["name"] == environment)
+    return view
+
+
+def service_of(state: Mapping[str, Any], environment: str, service: str) -> dict[str, Any]:
+    view: dict[str, Any] = next(it for it in view_of(state, environment)["services"] if it["id"] == service)
+    return view
+
+
 def serving_version(revisions: Iterable[Mapping[str, Any]]) -> str:
     """The version that all traffic goes to; every version with its share when traffic is split; else nothing."""
     shares: dict[str, float] = {}

@@ -101,6 +101,15 @@ class Prefect:
         answer = self._http.post("/task_runs/filter", json={**begun, "sort": "EXPECTED_START_TIME_ASC", "limit": 200})
         return [_step(run) for run in answer.raise_for_status().json()]
 
+    def resume(self, run_id: str, said: Mapping[str, Any]) -> bool:
+        """Answer a paused run, as the form in the UI does. False when it was not waiting any more."""
+        answer = (
+            self._http.post(f"/flow_runs/{run_id}/resume", json={"run_input": dict(said)}).raise_for_status().json()
+        )
+        if answer["status"] == "REJECT":
+            raise Unregistered(f"The paused run does not take {dict(said)}: {answer.get('details')}")
+        return bool(answer["status"] == "ACCEPT")
+
     def cancel(self, run_id: str) -> None:
         """Ask the worker to end a run."""
         cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": False}
@@ -108,7 +117,7 @@ class Prefect:
 
     def crash_unfinished(self, why: str) -> None:
         """Say of every run that is still going on that it crashed."""
-        going_on = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+        going_on = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "PAUSED", "CANCELLING"]}}}}
         found = self._http.post("/flow_runs/filter", json=going_on).raise_for_status().json()
         for run in found:
             crashed = {"state": {"type": "CRASHED", "name": "Crashed", "message": why}, "force": True}

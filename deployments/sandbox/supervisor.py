@@ -24,8 +24,9 @@ from deployments.sandbox.ports import choose, require_free
 from deployments.sandbox.processes import Child, Guardian, sweep, wait_until
 from deployments.sandbox.runs import Prefect
 from deployments.sandbox.settings import LOOPBACK, Settings
+from rules.records import EventKind, read
 
-POOL = "promotions"
+POOL, WORKER = "promotions", "worker"
 PATIENCE_SECONDS = 120.0
 """A part that is not ready after this long is given up; a loaded machine may need many times the usual."""
 ENDING_SECONDS = 5.0
@@ -105,6 +106,27 @@ class Supervisor:
         for child in self._children:
             child.raise_if_dead()
 
+    # ----------------------------------------------------------------------------- what a story may lay hands on
+
+    def kill_worker(self) -> int:
+        """End the worker and everything that it started at once, as a power cut would. How many processes."""
+        worker = next(child for child in self._children if child.name == WORKER)
+        self._children.remove(worker)
+        killed = processes.kill_with_children(worker)
+        worker.log.rename(worker.log.with_name("worker-killed.log"))
+        return killed
+
+    def start_worker(self) -> None:
+        command = ["worker", "start", "--pool", POOL, "--type", "process", "--name", "sandbox"]
+        self._start(WORKER, [sys.executable, "-m", "prefect", *command], self._worker_variables())
+
+    def ledger_says(self, run_id: str) -> str:
+        """Why a roll-out that this run began was taken back; empty when the ledger does not say."""
+        lines = (self.settings.state / "ledger" / "records.jsonl").read_text().splitlines()
+        events = [read(line).event for line in lines if line]
+        told = [it for it in events if it.kind is EventKind.ROLLOUT_ROLLED_BACK]
+        return next((it.sentence for it in told if run_id in {it.run_id, it.details.get("begun_by")}), "")
+
     # ------------------------------------------------------------------------------------------------ begin
 
     def _take_folder(self, stack: contextlib.ExitStack, *, fresh: bool) -> None:
@@ -147,8 +169,7 @@ class Supervisor:
             "registration", [*self._programs.registration, *self._settings_option()], self._client_variables()
         )
         self._children.remove(registration)  # it is meant to end
-        worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", "sandbox"]
-        self._start("worker", [sys.executable, "-m", "prefect", *worker], self._worker_variables())
+        self.start_worker()
         self._until(lambda: not registration.alive, "registration")
         if registration.process.returncode != 0:
             raise RegistrationFailed(f"Registering blocks and deployments failed:\n{registration.last_lines(30)}")
@@ -204,7 +225,7 @@ class Supervisor:
 
     def _end_all(self) -> None:
         """The worker first and PostgreSQL last; the guardian ends what these have started themselves."""
-        self._end({"worker"}, WORKER_PATIENCE_SECONDS)
+        self._end({WORKER}, WORKER_PATIENCE_SECONDS)
         self._close_runs()
         self._end({"Prefect server", "world"}, ENDING_SECONDS)
         self._end({"PostgreSQL"}, ENDING_SECONDS)

@@ -13,7 +13,8 @@ from deployments.sandbox.__main__ import main, parsed, settings_of
 from deployments.sandbox.narration import Look, Narrator, changes, look, step_name
 from deployments.sandbox.room import ControlRoom, Serving, serving, serving_version
 from deployments.sandbox.runs import Prefect, RunState, Step, Unregistered
-from deployments.sandbox.stories import STORIES, Teller, as_expected, settled
+from deployments.sandbox.stories import STORIES
+from deployments.sandbox.telling import Teller, as_expected, settled
 
 OLD, NEW = "aaaaaaa", "bbbbbbb"
 COMPLETED = RunState("COMPLETED", "Completed", "")
@@ -30,7 +31,7 @@ def world(dev: str, staging: str, approvals: list[dict[str, str]] | None = None)
         for name, version in (("dev", dev), ("staging", staging))
     ]
     vendors = {"chat": {"messages": []}, "pager": {"incidents": []}, "flags": {"approvals": approvals or []}}
-    return {"environments": environments, "vendors": vendors}
+    return {"environments": environments, "vendors": vendors, "now": "2026-01-05T09:00:00+00:00"}
 
 
 class FakeRoom:
@@ -70,7 +71,7 @@ def prefect(state: RunState, at_end: Callable[[], None] = lambda: None) -> Prefe
 
 def teller(room: FakeRoom, server: Prefect, check: Callable[[], None] = lambda: None) -> tuple[Teller, StringIO]:
     paper = StringIO()
-    return Teller(room.door(), server, Narrator(Console(file=paper, width=300)), check), paper
+    return Teller(room.door(), server, Narrator(Console(file=paper, width=300)), check, poll_seconds=0.02), paper
 
 
 # ------------------------------------------------------------------------------------------------------ expectation
@@ -80,6 +81,7 @@ def test_the_stories_of_the_specification_are_there() -> None:
     assert set(STORIES) == {
         *("good", "bad", "slow", "crash", "unstable", "unhealthy"),
         *("config-unsafe", "flag-approval"),
+        *(f"canary-{name}" for name in ("good", "errors", "slow", "dead", "leak", "silent", "thin", "worker-killed")),
     }
 
 

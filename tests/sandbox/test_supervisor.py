@@ -8,16 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
 from deployments.sandbox.ports import OPTIONS, PortHeld, choose, free_port, require_free
-from deployments.sandbox.processes import ChildDied, environment, marked, wait_until
+from deployments.sandbox.processes import ChildDied, environment, living, marked, wait_until
 from deployments.sandbox.settings import CHECKOUT, Ports, Settings
 from deployments.sandbox.supervisor import Programs, StateFolderHeld, Supervisor, only_supervisor_of, ready_line
+from rules.records import Event, EventKind, chain
 
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 WORLD = """
 import signal, threading
 leave = threading.Event()
@@ -108,6 +111,20 @@ def test_a_second_sandbox_in_the_same_folder_on_other_ports_says_which_process_i
     supervisor.check()
 
 
+def test_a_killed_worker_takes_its_run_with_it_and_the_next_one_works(supervisor: Supervisor) -> None:
+    run_id = supervisor.prefect.start("tiny/test", {"seconds": 300})
+    follow_to(supervisor, run_id, "RUNNING")
+    worker = next(process for process in marked(str(supervisor.settings.state)) if "worker" in process.cmdline())
+    family = [worker, *worker.children(recursive=True)]
+    assert supervisor.kill_worker() == len(family) > 1
+    assert not [process for process in family if living(process)]
+    supervisor.check()
+    assert supervisor.prefect.state(run_id).kind == "RUNNING"  # nobody was left to say anything else
+    supervisor.start_worker()
+    second = supervisor.prefect.start("tiny/test", {"seconds": 0})
+    assert follow_to(supervisor, second, "COMPLETED", "FAILED", "CRASHED") == "COMPLETED"
+
+
 def test_a_run_under_way_does_not_outlive_the_sandbox(supervisor: Supervisor) -> None:
     run_id = supervisor.prefect.start("tiny/test", {"seconds": 300})
     assert follow_to(supervisor, run_id, "RUNNING") == "RUNNING"  # the fixture asserts the rest
@@ -151,6 +168,19 @@ def test_a_lock_is_free_again_after_its_holder(tmp_path: Path) -> None:
         pass
     with only_supervisor_of(tmp_path / "state"):
         pass
+
+
+def test_the_ledger_is_asked_why_a_roll_out_was_taken_back(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.mkdir()
+    intent = Event("run-1", "", "staging", EventKind.ROLLOUT_INTENT, "About to roll out gateway.")
+    taken = "Amazon ECS took gateway back."
+    back = Event("run-2", "", "staging", EventKind.ROLLOUT_ROLLED_BACK, taken, {"begun_by": "run-1"})
+    first = chain(None, intent, NOON)
+    (ledger / "records.jsonl").write_text(f"{first.line}\n{chain(first, back, NOON).line}\n")
+    supervisor = Supervisor(Settings(state=tmp_path))
+    assert supervisor.ledger_says("run-1") == taken
+    assert supervisor.ledger_says("run-3") == ""
 
 
 def test_a_held_port_names_its_holder_and_the_option() -> None:
