@@ -40,6 +40,7 @@ class Canary:
             promotion, plan.hash, service, wave, now,
         )  # fmt: skip
         self._policy = promotion.catalogue.canary
+        self._waits = service.controller is not Controller.CODEDEPLOY
         self._numbers = Numbers(promotion.target, service, promotion.catalogue.judge)
         self._telling = Telling(promotion, plan.release.version, service, self._numbers)
         self._memory = Memory(service.id, "")
@@ -86,7 +87,9 @@ class Canary:
         if deployment.weight > 0 and self._memory.started_at is None:
             self._start(deployment)
         for step in self._policy.steps:
-            if step <= deployment.weight and step not in self._memory.reached:
+            # At the step itself only when ECS waits there, so that the record can say until when.
+            here = deployment.weight > step or deployment.pause is not None or not self._waits
+            if step <= deployment.weight and step not in self._memory.reached and here:
                 self._reach(step, deployment)
 
     def _reach(self, step: int, deployment: Deployment) -> None:
@@ -127,8 +130,7 @@ class Canary:
         return tuple(((at - started).total_seconds(), float(step)) for step, at in reached)
 
     def _view(self, weight: float) -> holds.Canary:
-        waits = self._service.controller is not Controller.CODEDEPLOY
-        return self._memory.view(self._policy, self._judgement, weight, self._now(), waits=waits)
+        return self._memory.view(self._policy, self._judgement, weight, self._now(), waits=self._waits)
 
     # --- people ----------------------------------------------------------------------------------------------
 

@@ -87,6 +87,18 @@ class Promotions:
 
         return set(serving(self.room.state())[environment].values())
 
+    def serving_of(self, environment: str, service: str) -> str:
+        """The version that visitors of one service get."""
+        from deployments.sandbox.room import serving
+
+        return serving(self.room.state())[environment][service]
+
+    def met(self, environment: str) -> dict[str, dict[str, int]]:
+        """What visitors of an environment met since the world began, by version: requests, failed, slow, bad."""
+        views = self.room.state()["environments"]
+        met: dict[str, dict[str, int]] = next(it["visitors"] for it in views if it["name"] == environment)["by_version"]
+        return met
+
     def story(self, state: "State[Any]") -> "list[Record]":
         return list(self.application.ledger.records(str(state.state_details.flow_run_id)))
 

@@ -14,21 +14,26 @@ from blocks.catalogue import load_catalogue
 from blocks.containers import Containers
 from blocks.images import Images
 from blocks.load_balancers import LoadBalancers
-from blocks.shifts import BlueGreen
+from blocks.shifts import BlueGreen, Canary, Shift
 from deployments.sandbox.accounts import SandboxAccounts
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.clock import ManualClock
 from deployments.sandbox.faults import Fault
 from deployments.sandbox.seed import PushedRelease, Seed
-from rules.catalogue import Catalogue, RolloutPolicy
+from rules.catalogue import CanaryPolicy, Catalogue, RolloutPolicy
 from rules.errors import Conflict, InvalidInput, Outage, RolloutFailed
-from rules.rollouts import Move, Step, next_step_back
+from rules.holds import Canary as CanaryView
+from rules.holds import next_step_of_canary
+from rules.judgements import Decision, Judgement
+from rules.releases import ServiceState
+from rules.rollouts import Deployment, DeploymentStatus, Move, Observation, Step, next_step_back
 from rules.traffic import check_traffic
 from rules.vocabulary import Service, Verdict
 from tasks.following import Follower, Order
 
 REPOSITORY_ROOT = Path(__file__).parent.parent.parent
 POLICY = RolloutPolicy(bake_minutes=2, start_minutes=15, max_failed_tasks=3, total_minutes=60, poll_seconds=1)
+TO_ALL = BlueGreen(bake_minutes=2)
 EVENTS, GATEWAY = "event-management", "gateway"
 
 
@@ -63,10 +68,13 @@ class Staging:
         definition = self.containers.definitions.register(state.task_definition, service.container, image)
         return Order(id_, state.name, service.container, definition, release.digests[id_])
 
-    def follow(self, order: Order, **more: Any) -> list[Step]:
+    def state(self, id_: str) -> ServiceState:
+        return self.containers.states([self.service(id_)], "staging")[id_]
+
+    def follow(self, order: Order, how: Shift = TO_ALL, **more: Any) -> list[Step]:
         steps: list[Step] = []
         follower = Follower(self.containers, POLICY, steps.append, clock=lambda: self.now, pause=self.pause)
-        follower.follow(order, BlueGreen(bake_minutes=2), **more)
+        follower.follow(order, how, **more)
         return steps
 
 
@@ -321,6 +329,83 @@ def test_a_short_outage_of_the_api_does_not_end_a_roll_out(staging: Staging) -> 
 def test_a_long_outage_is_raised(staging: Staging) -> None:
     order = staging.order(EVENTS, staging.seed.push("good"))
     staging.aws.faults.add(Fault(target="aws", operation="ListServiceDeployments", kind="throttle"))
-    follower = Follower(staging.containers, POLICY, lambda _: None, clock=lambda: staging.now, pause=lambda _: staging.pause(60))
+    follower = Follower(
+        staging.containers, POLICY, lambda _: None, clock=lambda: staging.now, pause=lambda _: staging.pause(60)
+    )
     with pytest.raises(Outage, match="Amazon ECS"):
         follower.follow(order, BlueGreen(2))
+
+
+CANARY = Canary((10, 50), hold_minutes=60, bake_minutes=2)
+ALLOWED = Judgement(GATEWAY, Decision.PROMOTE, "It may go on.")
+
+
+def always_on(seen: Observation, policy: RolloutPolicy) -> Step:
+    """The rules of a canary that is always allowed to go on."""
+    view = CanaryView(CanaryPolicy(window_minutes=1), judgement=ALLOWED, held_minutes=2)
+    return next_step_of_canary(seen, policy, view)
+
+
+def to_first_step(staging: Staging, order: Order) -> Deployment:
+    """Starts a canary and gives it its first visitors; then nobody says anything any more."""
+    arn = staging.containers.start(order.name, order.task_definition, CANARY)
+    for _ in range(30):
+        deployment = staging.containers.deployment(arn)
+        if deployment.weight == 10:
+            return deployment
+        staging.containers.go_on(deployment)
+        staging.pause(1)
+    raise AssertionError("no visitors came")
+
+
+def test_a_canary_gets_its_traffic_in_tenths_and_waits_before_each(staging: Staging) -> None:
+    order = staging.order(GATEWAY, staging.seed.push("good"))
+    steps = staging.follow(order, CANARY, judge=always_on)
+    weights = [step.weight for step in steps if step.move is Move.CONTINUE]
+    assert weights == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]
+    assert staging.state(GATEWAY).digests == {order.digest}
+
+
+def test_a_blue_green_roll_out_after_a_canary_waits_for_nobody(staging: Staging) -> None:
+    staging.follow(staging.order(GATEWAY, staging.seed.push("good")), CANARY, judge=always_on)
+    steps = staging.follow(staging.order(GATEWAY, staging.seed.push("good")))
+    assert {step.weight for step in steps} <= {0, 100}
+
+
+def test_the_versions_of_a_canary_are_known_by_their_target_groups(staging: Staging) -> None:
+    order = staging.order(GATEWAY, staging.seed.push("good"))
+    before = staging.containers.arm(order.name)
+    deployment = to_first_step(staging, order)
+    assert deployment.old == before
+    assert deployment.new is not None
+    assert deployment.old is not None
+    assert deployment.new.task_definition == order.task_definition
+    assert len({deployment.old.target_group, deployment.new.target_group, ""}) == 3
+    staging.containers.stop(deployment.arn)
+    staging.pause(5)
+
+
+def test_an_answer_that_is_given_twice_moves_traffic_once(staging: Staging) -> None:
+    order = staging.order(GATEWAY, staging.seed.push("good"))
+    deployment = to_first_step(staging, order)
+    staging.pause(1)
+    waiting = staging.containers.deployment(deployment.arn)
+    staging.containers.go_on(waiting)
+    staging.containers.go_on(waiting)
+    staging.pause(1)
+    assert staging.containers.deployment(deployment.arn).weight == 20
+    staging.containers.stop(deployment.arn)
+    staging.pause(5)
+
+
+def test_a_canary_that_nobody_answers_goes_back_by_itself_and_ecs_says_why(staging: Staging) -> None:
+    before = staging.state(GATEWAY).digests
+    order = staging.order(GATEWAY, staging.seed.push("good"))
+    arn = to_first_step(staging, order).arn
+    staging.pause(70)  # AWS minutes, of a second each
+    staging.pause(10)
+    found = staging.containers.last_deployment(order.name, order.task_definition)
+    assert found is not None
+    assert (found.arn, found.status) == (arn, DeploymentStatus.ROLLBACK_SUCCESSFUL)
+    assert "timed out" in found.reason
+    assert staging.state(GATEWAY).digests == before
