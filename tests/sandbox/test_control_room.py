@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
+from deployments.sandbox.behaviour import BEHAVIOURS
 from deployments.sandbox.clock import ManualClock
 from deployments.sandbox.control_room import application
 from deployments.sandbox.control_room.application import STATIC, create_app
@@ -29,6 +30,7 @@ from deployments.sandbox.control_room.shape import (
 from deployments.sandbox.faults import Faults
 from deployments.sandbox.vendors.in_process import InProcess
 from deployments.sandbox.vendors.state import VendorState
+from rules.canary_messages import SIGNS, URGENT
 
 NOW = "2026-01-05T09:00:00+00:00"
 MET: MetView = {"requests": 700, "failed": 7, "slow": 3, "bad": 9}
@@ -236,6 +238,12 @@ def test_other_pages_in_the_browser_cannot_give_orders(room: httpx.Client, world
     assert room.post("/api/faults", content=body, headers={"Content-Type": "text/plain"}).status_code == 415
     assert room.get("/api/state", headers={"Host": "evil.example"}).status_code == 400
     assert world.faults.active == ()
+
+
+def test_every_behaviour_of_a_release_has_its_button_and_every_sign_of_a_canary_is_drawn() -> None:
+    desk, chat = (STATIC / "desk.js").read_text(), (STATIC / "chat_text.js").read_text()
+    assert [name for name in BEHAVIOURS if f'["{name}", ' not in desk] == []
+    assert [sign for sign in (*SIGNS.values(), URGENT) if f"{sign.strip(':')}: [" not in chat] == []
 
 
 def test_the_page_needs_nothing_from_elsewhere(room: httpx.Client) -> None:

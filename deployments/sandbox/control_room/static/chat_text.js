@@ -9,6 +9,7 @@ const SIGNS = {
   rotating_light: ["▲", "bad"], fire: ["▲", "bad"], warning: ["▲", "warning"], large_yellow_circle: ["●", "warning"],
   hourglass: ["◔", "live"], hourglass_flowing_sand: ["◔", "live"], rocket: ["➤", "live"], bell: ["◆", "warning"],
   heavy_minus_sign: ["–", "warning"], leftwards_arrow_with_hook: ["↩", "warning"], rewind: ["↩", "warning"], lock: ["◆", "live"], tada: ["★", "good"],
+  hatching_chick: ["○", "live"], baby_chick: ["◔", "live"], arrow_forward: ["➤", "live"], raised_hand: ["◆", "warning"],
 };
 const sign = (name) => SIGNS[name] && h("span", { class: `sign ${SIGNS[name][1]}`, title: name }, SIGNS[name][0]);
 

@@ -10,6 +10,14 @@ export const RELEASES = [
   ["leak", "Leak", "needs more memory with every request"],
   ["unhealthy", "Unhealthy", "works, but its health check says no"],
 ];
+export const CANARIES = [
+  ["canary-good", "Good", "like the version before, with a real service's spread of times"],
+  ["canary-errors", "5 % errors", "one answer in twenty is an error, once it is promoted"],
+  ["canary-slow", "Three times slower", "its 95th percentile is three times that of the version before"],
+  ["canary-dead", "Dead", "every answer is an error, once it is promoted"],
+  ["canary-leak", "Leak", "the longer it runs the more of its answers are errors"],
+  ["canary-silent", "Silent", "it serves, and its metrics never arrive"],
+];
 export const AGES = [["180", "3 hours ago"], ["30", "30 minutes ago"], ["0", "now"]];
 export const FAULTS = [
   ["Throttle AWS", { target: "aws", kind: "throttle" }],
@@ -32,6 +40,11 @@ export function desk(state, choice) {
       h("span", { class: "buttons" }, RELEASES.map(([behaviour, name, about]) => h("button", {
         class: `button ${behaviour === "good" ? "good" : behaviour === "slow" || behaviour === "leak" ? "warning" : "bad"}`,
         "data-act": "release", "data-behaviour": behaviour, title: about,
+      }, name)))),
+    h("div", { class: "orders" },
+      h("span", { class: "label" }, "for a canary"),
+      h("span", { class: "buttons" }, CANARIES.map(([behaviour, name, about]) => h("button", {
+        class: `button ${behaviour === "canary-good" ? "good" : "warning"}`, "data-act": "release", "data-behaviour": behaviour, title: about,
       }, name)))),
     h("div", { class: "orders" },
       h("span", { class: "label" }, "Break"),
