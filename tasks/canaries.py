@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from prefect import get_run_logger
@@ -174,7 +175,8 @@ class Canary:
         self._happened(Happening.ASKED, step.why, step=held, urgent=urgent)
         expires = deployment.pause.expires_at if deployment.pause else self._now() + timedelta(minutes=1)
         seconds = (expires - self._now()).total_seconds() - MARGIN_SECONDS
-        key = f"{self._service.id}-{self._memory.questions}-{deployment.arn[-12:]}"
+        # Prefect takes lower-case letters, digits and dashes.
+        key = f"{self._service.id}-{self._memory.questions}-{sha256(deployment.arn.encode()).hexdigest()[:12]}"
         self._telling.stands(deployment, None)
         page = self._telling.question(step.why, self._judgement)
         self._question = Question(self._service.id, key, page, max(seconds, 1.0), urgent)

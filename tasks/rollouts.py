@@ -22,6 +22,8 @@ from tasks.records import write
 from tasks.waves import Wave
 
 LOOK_SECONDS = 0.5
+STANDING_DOWN_SECONDS = 10.0
+"""So long the followers have to notice that the run gives up. A cancelled run has some thirty seconds in all."""
 NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
@@ -40,13 +42,28 @@ def roll_out_wave(promotion: Promotion, plan: Plan, moving: Sequence[Service]) -
         one.id: roll_out.with_options(task_run_name=f"roll out {one.id}").submit(promotion, plan, one, wave)
         for one in moving
     }
-    while not all(future.state.is_final() for future in futures.values()):
-        if question := wave.open_question():
-            decide(wave, question)
-        _tell_failures(wave, futures)
-        time.sleep(LOOK_SECONDS)
+    try:
+        while not _all_over(futures):
+            if question := wave.open_question():
+                decide(wave, question)
+            _tell_failures(wave, futures)
+            time.sleep(LOOK_SECONDS)
+    except BaseException as error:  # a cancelled run, too, must not go back while its followers go forward
+        wave.fail("the run", str(error) or type(error).__name__)
+        _wait_until_over(futures)
+        raise
     for future in futures.values():
         future.result()
+
+
+def _all_over(futures: Mapping[str, PrefectFuture[Step]]) -> bool:
+    return all(future.state.is_final() for future in futures.values())
+
+
+def _wait_until_over(futures: Mapping[str, PrefectFuture[Step]]) -> None:
+    deadline = time.monotonic() + STANDING_DOWN_SECONDS
+    while not _all_over(futures) and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
 
 
 def _tell_failures(wave: Wave, futures: Mapping[str, PrefectFuture[Step]]) -> None:
