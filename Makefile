@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 ENV := PREFECT_HOME=$(CURDIR)/.state/prefect DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test browser check bench lock clean
+.PHONY: help demo sandbox test browser check bench bench-canary lock clean
 
 help:            ## list the targets
-	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 demo: $(VENV)/.run      ## watch a release being promoted and a bad one taken back, in about two minutes
 	@$(BIN)/python -m deployments.sandbox --demo $(ARGS)
@@ -30,6 +30,9 @@ check: $(VENV)/.dev     ## style, types, architecture
 
 bench: $(VENV)/.dev | .state/prefect     ## the benchmarks (ratios measured in one run)
 	$(ENV) $(BIN)/python -m pytest -q tests/benchmarks --benchmarks $(ARGS)
+
+bench-canary: $(VENV)/.dev  ## the canary judge beside its peers, some twenty minutes; ARGS=--short takes one
+	$(BIN)/python -m tests.benchmarks.canary $(ARGS)
 
 lock:            ## resolve the requirements again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements.in -o requirements.lock
