@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from blocks.aws_errors import code_of, translated
+from blocks.service_tasks import ServiceTasks, chunks
 from blocks.shifts import Look, Shift, is_ours
 from blocks.task_definitions import TaskDefinitions
+from blocks.task_sets import task_sets
 from rules.errors import Conflict, InvalidInput, Outage
 from rules.releases import ServiceState
 from rules.rollouts import Arm, Deployment, DeploymentStatus, Pause
+from rules.task_sets import TaskSet, beside_primary, primary
 from rules.vocabulary import Service
 
 if TYPE_CHECKING:
@@ -26,13 +29,11 @@ if TYPE_CHECKING:
         ServiceDeploymentTypeDef,
         ServiceRevisionTypeDef,
         ServiceTypeDef,
-        TaskTypeDef,
     )
 
 SYSTEM = "Amazon ECS"
 DESCRIBE_LIMIT = 10
 """ECS describes at most ten services a call."""
-TASK_LIMIT = 100
 REMEMBERED = 20
 """So many deployments of a service are looked through; as many revisions ECS describes in one call."""
 GONE_ON = frozenset({"ConflictException", "InvalidParameterException", "ServiceDeploymentNotFoundException"})
@@ -45,6 +46,7 @@ class Containers:
     def __init__(self, ecs: ECSClient, cluster: str) -> None:
         self._ecs, self._cluster = ecs, cluster
         self.definitions = TaskDefinitions(ecs)
+        self.tasks = ServiceTasks(ecs, cluster)
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -96,11 +98,17 @@ class Containers:
         """One look at a service, with as few calls as it takes: many services are followed at once."""
         ongoing, services = self.ongoing(name), self._describe_services([name])
         steady = bool(services) and _complete(services[0]) and ongoing is None
-        return Look(ongoing, self._serving(name, container, ongoing), steady)
+        return Look(ongoing, self.tasks.serving(name, container, ongoing.carrying if ongoing else None), steady)
+
+    def task_sets(self, name: str) -> tuple[TaskSet, ...]:
+        """Of a service whose traffic AWS CodeDeploy moves; none of any other."""
+        return tuple(one for service in self._describe_services([name]) for one in task_sets(service))
 
     def arm(self, name: str) -> Arm | None:
         """The version that serves now, as its metrics name it; None while there is none, or more than one."""
         services = self._describe_services([name])
+        if first := next((primary(task_sets(service)) for service in services), None):
+            return first.arm
         current = [one["arn"] for service in services for one in service.get("currentServiceRevisions", ())]
         arms = list(self._arms(current).values()) if current else []
         return arms[0] if len(arms) == 1 else None
@@ -197,49 +205,46 @@ class Containers:
         with translated(SYSTEM, f"describing services of {self._cluster}"):
             return [
                 service
-                for some in _chunks(names, DESCRIBE_LIMIT)
+                for some in chunks(names, DESCRIBE_LIMIT)
                 for service in self._ecs.describe_services(cluster=self._cluster, services=some)["services"]
                 if service["status"] == "ACTIVE"
             ]
 
     def _state(self, id_: str, service: ServiceTypeDef, container: str) -> ServiceState:
         name = service["serviceName"]
+        if sets := task_sets(service):
+            return self._state_of_sets(id_, name, sets, container)
         ongoing = self.ongoing(name)
-        primary = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
+        newest = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
         definition = _serving_definition(service, ongoing)
-        stopped = [task for task in self._tasks(name, "STOPPED") if task["taskDefinitionArn"] == definition]
         return ServiceState(
             service=id_,
             name=name,
             task_definition=definition,
             desired=service["desiredCount"],
             running=service["runningCount"],
-            deployed_at=primary["createdAt"] if primary else service["createdAt"],
-            digests=self._serving(name, container, ongoing),
+            deployed_at=newest["createdAt"] if newest else service["createdAt"],
+            digests=self.tasks.serving(name, container, ongoing.carrying if ongoing else None),
             deploying=ongoing is not None,
             deploying_to=self.definitions.image_of(ongoing.target_task_definition, container) if ongoing else "",
-            crashed_tasks=sum(1 for task in stopped if _died(task)),
+            crashed_tasks=len(self.tasks.deaths(name, definition)),
         )
 
-    def _tasks(self, name: str, status: Any) -> list[TaskTypeDef]:
-        with translated(SYSTEM, f"looking at tasks of {name}"):
-            pages = self._ecs.get_paginator("list_tasks").paginate(
-                cluster=self._cluster, serviceName=name, desiredStatus=status
-            )
-            arns = [arn for page in pages for arn in page["taskArns"]]
-            return [
-                task
-                for some in _chunks(arns, TASK_LIMIT)
-                for task in self._ecs.describe_tasks(cluster=self._cluster, tasks=some)["tasks"]
-            ]
-
-    def _serving(self, name: str, container: str, ongoing: Deployment | None) -> frozenset[str]:
-        tasks = [
-            task
-            for task in self._tasks(name, "RUNNING")
-            if ongoing is None or task["taskDefinitionArn"] in ongoing.carrying
-        ]
-        return frozenset(digest for task in tasks if (digest := _digest_of(task, container)))
+    def _state_of_sets(self, id_: str, name: str, sets: Sequence[TaskSet], container: str) -> ServiceState:
+        """By its primary task set: who has which share while traffic moves, only AWS CodeDeploy knows."""
+        first, others = primary(sets) or sets[0], beside_primary(sets)
+        return ServiceState(
+            service=id_,
+            name=name,
+            task_definition=first.task_definition,
+            desired=first.desired,
+            running=first.running,
+            deployed_at=first.created_at,
+            digests=self.tasks.serving(name, container, {first.task_definition}),
+            deploying=bool(others),
+            deploying_to=self.definitions.image_of(others[0].task_definition, container) if others else "",
+            crashed_tasks=len(self.tasks.deaths(name, first.task_definition)),
+        )
 
     def _deployment(self, answer: ServiceDeploymentTypeDef) -> Deployment:
         target = answer["targetServiceRevision"]
@@ -248,7 +253,8 @@ class Containers:
         if target["arn"] not in arms:
             raise Outage(SYSTEM, f"looking at {answer['serviceDeploymentArn']}", "its revision is not described yet")
         status, new = DeploymentStatus(answer["status"]), arms[target["arn"]]
-        died = self._deaths(answer, new.task_definition) if status.ongoing else []
+        name, since = answer["serviceArn"].rsplit("/", 1)[-1], answer["createdAt"]
+        died = self.tasks.deaths(name, new.task_definition, since) if status.ongoing else []
         return Deployment(
             arn=answer["serviceDeploymentArn"],
             status=status,
@@ -275,14 +281,6 @@ class Containers:
         with translated(SYSTEM, "looking at service revisions"):
             answer = self._ecs.describe_service_revisions(serviceRevisionArns=list(revisions))
             return {one["serviceRevisionArn"]: _arm(one) for one in answer["serviceRevisions"]}
-
-    def _deaths(self, deployment: ServiceDeploymentTypeDef, definition: str) -> list[TaskTypeDef]:
-        """Tasks of a task definition that stopped by themselves since the deployment began, oldest first."""
-        stopped = self._tasks(deployment["serviceArn"].rsplit("/", 1)[-1], "STOPPED")
-        ours = [task for task in stopped if task["taskDefinitionArn"] == definition and _died(task)]
-        return sorted(
-            (task for task in ours if task["createdAt"] >= deployment["createdAt"]), key=lambda task: task["createdAt"]
-        )
 
 
 def _arm(revision: ServiceRevisionTypeDef) -> Arm:
@@ -313,14 +311,6 @@ def _the_one(id_: str, prefix: str, present: Sequence[str]) -> str | None:
     return matching[0] if matching else None
 
 
-def _chunks(items: Sequence[str], size: int) -> Iterator[list[str]]:
-    return (list(items[start : start + size]) for start in range(0, len(items), size))
-
-
-def _digest_of(task: TaskTypeDef, container: str) -> str | None:
-    return next((one.get("imageDigest") for one in task["containers"] if one["name"] == container), None)
-
-
 def _serving_definition(service: ServiceTypeDef, ongoing: Deployment | None) -> str:
     """The one that carries the traffic; while another is on its way ECS names that one as the service's."""
     if ongoing is not None and len(ongoing.carrying) == 1:
@@ -330,7 +320,3 @@ def _serving_definition(service: ServiceTypeDef, ongoing: Deployment | None) -> 
 
 def _complete(service: ServiceTypeDef) -> bool:
     return service["runningCount"] == service["desiredCount"]
-
-
-def _died(task: TaskTypeDef) -> bool:
-    return task.get("stopCode") in {"EssentialContainerExited", "TaskFailedToStart"}
