@@ -1,7 +1,8 @@
-"""Amazon ECS services that really deploy, on top of moto's clusters and task definitions.
+"""Amazon ECS services that really deploy, by ECS itself or by CodeDeploy, on top of moto's clusters and definitions.
 
 moto remembers services but nothing ever happens to them. `EcsSimulator` replaces its operations on services,
-tasks and service deployments, and moves all of them on whenever `tick` is called.
+tasks and service deployments, and moves all of them on whenever `tick` is called. What it adds to moto's CodeDeploy,
+with what is assumed there, stands in `codedeploy_lifecycle.py`.
 
 Known to differ from the real ECS: Lambda hooks are refused; a newer update of a service waits (PENDING) until the
 deployment under way has given its traffic back, by ROLLING too; a ROLLING deployment that fails without rollback
@@ -18,15 +19,20 @@ the traffic went back is FAILED; an update changes the deployment configuration 
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from moto.core.responses import ActionResult
+from moto.codedeploy.responses import CodeDeployResponse
+from moto.core.responses import ActionResult, BaseResponse
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.elbv2.models import ELBv2Backend
 
+from deployments.sandbox.aws import codedeploy_group_operations as on_groups
+from deployments.sandbox.aws import codedeploy_operations as on_rollouts
 from deployments.sandbox.aws import ecs_deployment_operations as on_deployments
 from deployments.sandbox.aws import ecs_service_operations as on_services
 from deployments.sandbox.aws import ecs_task_operations as on_tasks
+from deployments.sandbox.aws.codedeploy_lifecycle import Shifter
+from deployments.sandbox.aws.codedeploy_state import Desk
 from deployments.sandbox.aws.ecs_fleet import Caller, Fleet
 from deployments.sandbox.aws.ecs_lifecycle import Lifecycle
 from deployments.sandbox.aws.ecs_state import Document, ServiceState
@@ -37,6 +43,7 @@ from deployments.sandbox.clock import Clock
 
 __all__ = ["EcsSimulator", "Route"]
 
+Asked = TypeVar("Asked")
 Operation = Callable[[Fleet, Caller], Document]
 OPERATIONS: Mapping[str, Operation] = {
     operation.__name__: operation
@@ -56,6 +63,28 @@ OPERATIONS: Mapping[str, Operation] = {
         on_tasks.stop_task,
     )
 }
+CodeDeployOperation = Callable[[Desk, Caller], Document]
+CODEDEPLOY_OPERATIONS: Mapping[str, CodeDeployOperation] = {
+    operation.__name__: operation
+    for operation in (
+        on_groups.create_deployment_group,
+        on_groups.get_deployment_group,
+        on_groups.update_deployment_group,
+        on_groups.create_deployment_config,
+        on_groups.get_deployment_config,
+        on_groups.list_deployment_configs,
+        on_groups.delete_deployment_config,
+        on_rollouts.create_deployment,
+        on_rollouts.get_deployment,
+        on_rollouts.batch_get_deployments,
+        on_rollouts.list_deployments,
+        on_rollouts.stop_deployment,
+        on_rollouts.continue_deployment,
+        on_rollouts.list_deployment_targets,
+        on_rollouts.batch_get_deployment_targets,
+        on_rollouts.get_deployment_target,
+    )
+}
 _HEALTH_BY_MOTO = ELBv2Backend.describe_target_health
 
 
@@ -67,11 +96,14 @@ class EcsSimulator:
         self._lock = threading.RLock()
         self._replaced: list[tuple[type, str, Any]] = []
         self._fleet = Fleet(clock, Lifecycle(Tasks(runtime, clock)))
+        self._codedeploy = Shifter(Desk(self._fleet))
 
     def install(self) -> None:
         """Answer moto's ECS operations from here on; of several simulators the last one installed answers."""
         for name, operation in OPERATIONS.items():
-            self._replace(EC2ContainerServiceResponse, name, self._answering(operation))
+            self._replace(EC2ContainerServiceResponse, name, self._answering(operation, self._fleet))
+        for name, asked in CODEDEPLOY_OPERATIONS.items():
+            self._replace(CodeDeployResponse, name, self._answering(asked, self._codedeploy.desk))
         describe = target_health(_HEALTH_BY_MOTO, self._fleet.services.values)
         self._replace(ELBv2Backend, "describe_target_health", self._locked(describe))
 
@@ -94,6 +126,7 @@ class EcsSimulator:
             now = self._clock.now()
             for service in self._fleet.services.values():
                 self._fleet.lifecycle.tick(service, now)
+            self._codedeploy.tick(now)
             self._fleet.count_tasks()
 
     def reset(self) -> None:
@@ -105,6 +138,8 @@ class EcsSimulator:
                     if task.living:
                         runtime.stop(task.spec.id)
             self._fleet.services.clear()
+            self._codedeploy.desk.rollouts.clear()
+            self._codedeploy.desk.configs.clear()
 
     def routing(self, account: str, cluster: str, service: str) -> tuple[Route, ...]:
         """Who answers which share of a service's requests now. The weights are 100 together.
@@ -120,7 +155,9 @@ class EcsSimulator:
             state = self._service(account, cluster, service)
             caller = Caller(account, state.region, {"cluster": cluster})
             state.settings["taskDefinition"] = task_definition_arn
+            self._codedeploy.interrupt(state, self._clock.now())
             on_services.place(self._fleet, caller, state, deployed_at)
+            self._codedeploy.lead_to(state, state.steady)
 
     def _service(self, account: str, cluster: str, name: str) -> ServiceState:
         for key, service in self._fleet.services.items():
@@ -140,10 +177,12 @@ class EcsSimulator:
 
         return locked
 
-    def _answering(self, operation: Operation) -> Callable[[EC2ContainerServiceResponse], ActionResult]:
-        def answer(request: EC2ContainerServiceResponse) -> ActionResult:
+    def _answering(
+        self, operation: Callable[[Asked, Caller], Document], asked: Asked
+    ) -> Callable[[BaseResponse], ActionResult]:
+        def answer(request: BaseResponse) -> ActionResult:
             caller = Caller(request.current_account, request.region, dict(request._get_params()))  # noqa: SLF001 - how moto's own operations read theirs
             with self._lock:
-                return ActionResult(operation(self._fleet, caller))
+                return ActionResult(operation(asked, caller))
 
         return answer
