@@ -117,8 +117,13 @@ def canary_page(
 
 
 def question_page(standing: Standing, judgement: Judgement | None, verdicts: pd.DataFrame | None = None) -> str:
-    """What a person reads above the form: the same without the picture, which no form can show."""
-    return canary_page(standing, judgement, verdicts)
+    """What a person reads above the form: the same in lists, because the form is too narrow for a table."""
+    lines = [f"## {literal(headline(standing))}", "", *_said(standing, judgement)]
+    lines += _chapter("What you can say", [f"**{row['answer']}**: {row['then']}" for row in answers(standing)])
+    if verdicts is not None:
+        lines += _chapter("The numbers", [_told(row) for row in rows_of(verdicts, standing.service)])
+    lines += ["", "The chart is among the artifacts of this run. If the judge finds it worse meanwhile, it goes back."]
+    return "\n".join(lines)
 
 
 def headline(standing: Standing) -> str:
@@ -244,6 +249,13 @@ def _row(row: Mapping[Any, Any]) -> dict[str, str]:
         "old": _old(row),
         "odds": odds(row["evidence"]),
     }
+
+
+def _told(row: Mapping[str, str]) -> str:
+    """One question's row as a sentence."""
+    allowed = f"; limit {row['limit']}" if row["limit"] else ""
+    rate = f", {row['rate']}" if row["rate"] else ""
+    return f"{row['asked of']}: {row['bad of all']}{rate}{allowed}; odds {row['odds']}"
 
 
 def _old(row: Mapping[Any, Any]) -> str:

@@ -136,9 +136,16 @@ def test_every_phase_says_what_comes_next(phase: Phase, words: str) -> None:
 
 
 def test_who_is_asked_reads_what_each_answer_does_and_what_silence_does() -> None:
-    page = question_page(replace(STANDING, phase=Phase.ASKED), SILENT)
-    for words in ("goes on to 50 % without evidence", "5 minutes more", "all traffic goes back", "by 13\\:00 UTC"):
-        assert words in page
+    asked = replace(STANDING, phase=Phase.ASKED)
+    for page in (question_page(asked, SILENT), canary_page(asked, SILENT).replace("\\", "")):
+        for words in ("goes on to 50 % without evidence", "5 minutes more", "all traffic goes back", "by 13:00 UTC"):
+            assert words in page
+
+
+def test_above_the_form_there_is_no_table_which_would_be_cut_off_there() -> None:
+    page = question_page(replace(STANDING, phase=Phase.ASKED), FEW, judge(counts(errors=0), POLICY, until=120))
+    assert "|" not in page
+    assert "- errors: 0 of 1 200, 0 %; limit 1 %; odds under 1:1" in page
 
 
 def test_the_answers_are_those_that_the_form_takes() -> None:
