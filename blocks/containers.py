@@ -105,7 +105,9 @@ class Containers:
         return tuple(one for service in self._describe_services([name]) for one in task_sets(service))
 
     def arm(self, name: str) -> Arm | None:
-        """The version that serves now, as its metrics name it; None while there is none, or more than one."""
+        """The version that serves now, or that a deployment in progress comes from, as its metrics name it."""
+        if (ongoing := self.ongoing(name)) is not None:
+            return ongoing.old
         services = self._describe_services([name])
         if first := next((primary(task_sets(service)) for service in services), None):
             return first.arm

@@ -12,6 +12,7 @@ from tasks.configuration import apply_configuration
 from tasks.endings import completed, ending, rehearsed
 from tasks.feature_flags import apply_flags, wait_for_flag_approvals
 from tasks.gates import check_arrived, check_source, check_validation, refuse_unless_met
+from tasks.guards import check_guards
 from tasks.looking_back import look_back
 from tasks.migrations import migrate_databases
 from tasks.promotions import begin, pin_release, plan_promotion, publish_plan
@@ -43,7 +44,7 @@ def promote_to_staging(application: str, version: str = "", dry_run: bool = Fals
     findings += check_source(promotion) + check_validation()
     planned, obstacles = plan_promotion(promotion, release)
     publish_plan(promotion, planned)
-    plan = refuse_unless_met(promotion, planned, findings + obstacles)
+    plan = refuse_unless_met(promotion, planned, findings + obstacles + check_guards(promotion))
     if dry_run:
         return rehearsed(promotion, plan)
     wait_for_flag_approvals(promotion, plan)

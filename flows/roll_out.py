@@ -9,9 +9,10 @@ from tasks.announcing import announce_cancellation
 from tasks.changing import changing
 from tasks.endings import completed, ending, rehearsed
 from tasks.gates import check_arrived, refuse_unless_met
+from tasks.guards import check_guards
 from tasks.looking_back import look_back
 from tasks.promotions import plan_promotion, publish_plan
-from tasks.releasing import begin_roll_out, check_canaries, find_release, refuse_unless_approved
+from tasks.releasing import begin_roll_out, find_release, refuse_unless_approved
 from tasks.rollouts import roll_out_in_waves
 
 
@@ -49,7 +50,7 @@ def roll_out(  # noqa: PLR0917 - the fields of the Run form
     release, findings = find_release(promotion)
     planned, obstacles = plan_promotion(promotion, release)
     publish_plan(promotion, planned)
-    plan = refuse_unless_met(promotion, planned, findings + obstacles + check_canaries(promotion))
+    plan = refuse_unless_met(promotion, planned, findings + obstacles + check_guards(promotion))
     if dry_run:
         return rehearsed(promotion, plan)
     refuse_unless_approved(promotion)

@@ -9,6 +9,7 @@ from rules.plans import Plan, check_same_plan
 from rules.records import Event, EventKind
 from rules.settling import INTENTS
 from rules.vocabulary import unmet
+from tasks.guards import check_guards
 from tasks.kinds import asking
 from tasks.locks import lock
 from tasks.promotions import Promotion, plan_promotion, refuse
@@ -56,7 +57,7 @@ def lock_lost(environment: str) -> PutBackFailed:
 def recheck(promotion: Promotion, plan: Plan) -> Plan:
     """The same plan against what stands there now. Raises Refused when it changed, is unsafe, or others deploy."""
     now, findings = plan_promotion.fn(promotion, plan.release)
-    findings = (*findings, *check_same_plan(plan, now))
+    findings = (*findings, *check_guards.fn(promotion), *check_same_plan(plan, now))
     if now is None or unmet(findings):
         raise refuse(promotion, findings)
     return now

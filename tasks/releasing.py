@@ -1,14 +1,11 @@
 """A roll-out on its own: one release's images to one environment."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from blocks.doors import open_application
-from rules.alarms import check_alarms
 from rules.errors import InvalidInput, Refused
 from rules.records import EventKind
 from rules.releases import choose, is_sha
-from rules.strategies import check_pauses
 from rules.vocabulary import Finding, Release, Role, Service, Strategy, Verdict
 from tasks.kinds import asking
 from tasks.promotions import Promotion
@@ -56,32 +53,6 @@ def find_release(promotion: Promotion) -> tuple[Release | None, tuple[Finding, .
     images = {it.id: promotion.application.images.tagged(it.repository) for it in promotion.services}
     release, finding = choose(images, promotion.requested or "")
     return release, (finding,)
-
-
-@asking("check alarms and numbers")
-def check_canaries(promotion: Promotion) -> tuple[Finding, ...]:
-    """Before the start: no alarm rings, which ECS would ignore then, and a canary's numbers really come."""
-    findings = tuple(it for service in promotion.services for it in _check_alarms(promotion, service))
-    canaries = [it for it in promotion.services if promotion.strategy_of(it) is Strategy.CANARY]
-    return (*findings, *_check_numbers(promotion, canaries)) if canaries else findings
-
-
-def _check_alarms(promotion: Promotion, service: Service) -> tuple[Finding, ...]:
-    environment = promotion.target.environment.name
-    names = [alarm.format(environment=environment) for alarm in service.alarms]
-    return check_alarms(service.id, names, promotion.target.alarms.states(names) if names else {}, environment)
-
-
-def _check_numbers(promotion: Promotion, canaries: Sequence[Service]) -> tuple[Finding, ...]:
-    from rules.telemetry_gates import check_window
-
-    target, name = promotion.target, promotion.target.environment.name
-    states = target.containers.states(canaries, name)
-    arms = {id_: arm for id_, state in states.items() if (arm := target.containers.arm(state.name))}
-    old = {id_: {"old": arm} for id_, arm in arms.items()}
-    window = check_window(target.metrics.source, promotion.catalogue.canary)
-    pauses = {id_: target.containers.foreign_pauses(state.name) for id_, state in states.items()}
-    return (window, *target.metrics.preflight(canaries, name, old, datetime.now(UTC)), *check_pauses(pauses))
 
 
 def refuse_unless_approved(promotion: Promotion) -> None:
