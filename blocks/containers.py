@@ -44,7 +44,7 @@ class Containers:
     """Services of one cluster."""
 
     def __init__(self, ecs: ECSClient, cluster: str) -> None:
-        self._ecs, self._cluster = ecs, cluster
+        self._ecs, self.cluster = ecs, cluster
         self.definitions = TaskDefinitions(ecs)
         self.tasks = ServiceTasks(ecs, cluster)
 
@@ -85,7 +85,7 @@ class Containers:
     def last_deployment(self, name: str, task_definition: str) -> Deployment | None:
         """The service's newest deployment of that task definition, ended or not; ECS remembers some months."""
         with translated(SYSTEM, f"looking for deployments of {name}"):
-            pages = self._ecs.list_service_deployments(cluster=self._cluster, service=name, maxResults=REMEMBERED)
+            pages = self._ecs.list_service_deployments(cluster=self.cluster, service=name, maxResults=REMEMBERED)
         newest_first = sorted(pages["serviceDeployments"], key=lambda brief: brief["createdAt"], reverse=True)
         arms = self._arms([brief["targetServiceRevisionArn"] for brief in newest_first]) if newest_first else {}
         for brief in newest_first:
@@ -139,7 +139,7 @@ class Containers:
             present = self._hooks(name)
             with translated(SYSTEM, f"deploying {task_definition} to {name}"):
                 self._ecs.update_service(
-                    cluster=self._cluster,
+                    cluster=self.cluster,
                     service=name,
                     taskDefinition=task_definition,
                     deploymentConfiguration=how.request(present),
@@ -186,7 +186,7 @@ class Containers:
         token: dict[str, Any] = {}
         while True:
             page = self._ecs.list_service_deployments(
-                cluster=self._cluster,
+                cluster=self.cluster,
                 service=name,
                 status=["PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"],
                 **token,
@@ -197,18 +197,18 @@ class Containers:
             token = {"nextToken": page["nextToken"]}
 
     def _generated_names(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        with translated(SYSTEM, f"listing the services of {self._cluster}"):
-            pages = self._ecs.get_paginator("list_services").paginate(cluster=self._cluster)
+        with translated(SYSTEM, f"listing the services of {self.cluster}"):
+            pages = self._ecs.get_paginator("list_services").paginate(cluster=self.cluster)
             present = [arn.rsplit("/", 1)[-1] for page in pages for arn in page["serviceArns"]]
         chosen = {id_: _the_one(id_, prefix, present) for id_, prefix in wanted.items()}
         return {id_: name for id_, name in chosen.items() if name is not None}
 
     def _describe_services(self, names: Sequence[str]) -> list[ServiceTypeDef]:
-        with translated(SYSTEM, f"describing services of {self._cluster}"):
+        with translated(SYSTEM, f"describing services of {self.cluster}"):
             return [
                 service
                 for some in chunks(names, DESCRIBE_LIMIT)
-                for service in self._ecs.describe_services(cluster=self._cluster, services=some)["services"]
+                for service in self._ecs.describe_services(cluster=self.cluster, services=some)["services"]
                 if service["status"] == "ACTIVE"
             ]
 
