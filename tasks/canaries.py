@@ -22,6 +22,7 @@ from tasks.records import write
 from tasks.telling_canaries import Telling
 from tasks.waves import Question, Wave
 
+ALL = 100.0
 MARGIN_SECONDS = 20.0
 """An answer must arrive so long before ECS takes the traffic back by itself."""
 
@@ -48,6 +49,7 @@ class Canary:
         self._judgement: Judgement | None = None
         self._sampled_at: datetime | None = None
         self._question: Question | None = None
+        self._arrived = False
 
     def __call__(self, seen: Observation, policy: RolloutPolicy) -> Step:
         """The next step, as `rules.rollouts.next_step` gives it for blue-green."""
@@ -92,6 +94,11 @@ class Canary:
             here = deployment.weight > step or deployment.pause is not None or not self._waits
             if step <= deployment.weight and step not in self._memory.reached and here:
                 self._reach(step, deployment)
+
+        if deployment.weight >= ALL and not self._arrived:
+            self._arrived = True
+            self._telling.stands(deployment, None)
+            self._telling.tell(Phase.ARRIVED, "", self._judgement)
 
     def _reach(self, step: int, deployment: Deployment) -> None:
         back_at = deployment.pause.expires_at if deployment.pause else None

@@ -18,6 +18,9 @@ from tasks.canary_numbers import Numbers
 from tasks.canary_screens import chart_link, publish_canary
 from tasks.promotions import Promotion
 
+FOR_EVERYBODY = {Phase.ASKED, Phase.RETURNED, Phase.ARRIVED}
+"""What stands in the channel itself; the rest is an answer to the first message, which only those see who open it."""
+
 logger = get_logger("promotion-flows.canaries")
 
 
@@ -46,7 +49,7 @@ class Telling:
         """Where it is now: for everything that is told next."""
         back_at = deployment.pause.expires_at if deployment.pause else None
         self._standing = replace(
-            self._standing, phase=Phase.JUDGED, weight=deployment.weight, reached_at=reached_at, back_at=back_at
+            self._standing, phase=Phase.JUDGED, weight=deployment.weight, reached_at=reached_at, back_at=back_at, why=""
         )
 
     def picture(self, judgement: Judgement | None, stages: Sequence[tuple[float, float]]) -> None:
@@ -75,7 +78,8 @@ class Telling:
         counts = self._numbers.counts
         harm = met(counts, self._standing.service, self._standing.judged_by.slow_ms) if counts is not None else None
         message = canary_message(self._standing, judgement, self._places, harm)
-        posted = self._application.chat.post(message, thread=self._thread, urgent=urgent(self._standing, judgement))
+        thread = None if self._standing.phase in FOR_EVERYBODY else self._thread
+        posted = self._application.chat.post(message, thread=thread, urgent=urgent(self._standing, judgement))
         self._thread = self._thread or posted
 
     def _publish(self, judgement: Judgement | None) -> None:
