@@ -22,7 +22,7 @@ from deployments.sandbox.aws.codedeploy_requests import (
 )
 from deployments.sandbox.aws.codedeploy_stages import WAITS, Progress
 from deployments.sandbox.aws.codedeploy_state import Desk, Rollout, group_of, new_id
-from deployments.sandbox.aws.ecs_fleet import Caller
+from deployments.sandbox.aws.ecs_fleet import Caller, moment
 from deployments.sandbox.aws.ecs_state import Document
 
 IS_ID = re.compile(r"d-[A-Z0-9]{9}")
@@ -208,7 +208,7 @@ def _is_chosen(caller: Caller, rollout: Rollout) -> bool:
 
 def _created_within(caller: Caller, at: datetime) -> bool:
     limits = caller.get("createTimeRange", {})
-    start, end = limits.get("start"), limits.get("end")
+    start, end = moment(limits.get("start")), moment(limits.get("end"))
     if start and end and start > end:
         raise refuse("InvalidTimeRangeException", "The start time must be earlier than the end time.")
     return (start is None or start <= at) and (end is None or at <= end)

@@ -1,11 +1,10 @@
 """The operations on service deployments and revisions: list, describe, stop, continue."""
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from deployments.sandbox.aws.ecs_answers import deployment_answer, deployment_brief, revision_answer
 from deployments.sandbox.aws.ecs_configuration import refuse
-from deployments.sandbox.aws.ecs_fleet import Caller, Fleet, check_count, page
+from deployments.sandbox.aws.ecs_fleet import Caller, Fleet, check_count, moment, page
 from deployments.sandbox.aws.ecs_machine import decide_hook, request_rollback
 from deployments.sandbox.aws.ecs_stages import FINAL, HookStatus, Progress, Status
 from deployments.sandbox.aws.ecs_state import Deployment, Document
@@ -87,16 +86,9 @@ def _check_awaiting(progress: Progress, arn: str, hook_id: str, now: datetime) -
 
 def _created_within(caller: Caller, deployment: Deployment) -> bool:
     created = caller.get("createdAt", {})
-    after, before = _time(created.get("after")), _time(created.get("before"))
+    after, before = moment(created.get("after")), moment(created.get("before"))
     at = deployment.created_at
     return (after is None or at > after) and (before is None or at < before)
-
-
-def _time(value: Any) -> datetime | None:
-    """A timestamp parameter. Moto's parser gives it in UTC, without saying so."""
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return None if value is None else datetime.fromtimestamp(float(value), UTC)
 
 
 def _missing(arns: list[str], known: Document) -> list[Document]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.ecs.exceptions import ClusterNotFoundException, ServiceNotFoundException
@@ -102,6 +103,13 @@ def page(caller: Caller, items: list[Any], most: int, default: int) -> tuple[lis
         raise refuse("Invalid token in nextToken.")
     start = int(token)
     return items[start : start + size], str(start + size) if start + size < len(items) else None
+
+
+def moment(value: Any) -> datetime | None:
+    """A timestamp parameter. Moto's parser gives it in UTC, without saying so."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return None if value is None else datetime.fromtimestamp(float(value), UTC)
 
 
 def check_count(name: str, items: list[Any], most: int) -> None:

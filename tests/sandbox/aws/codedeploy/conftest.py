@@ -231,7 +231,7 @@ def served(empty: World) -> World:
     """The service runs its first task definition; no deployment group yet."""
     empty.first = empty.definition("aaaaaaa")
     empty.create_service(empty.first)
-    empty.tick(5)
+    empty.tick(10)
     return empty
 
 
