@@ -74,11 +74,11 @@ def aggregate(
     _finite(requests, ["at", "seconds"])
     if not (np.isfinite(tick_seconds) and tick_seconds > 0):
         raise InvalidInput("tick_seconds", tick_seconds, "a number above 0")
-    codes, services = pd.factorize(requests["service"], sort=True)
+    codes, services = _codes(requests["service"])
     arms = _arm_codes(requests)
     at, seconds = (requests[name].to_numpy(np.float64) for name in ("at", "seconds"))
     before = (arms == 0) & (at < 0)
-    limits = _references(codes, [str(it) for it in services], seconds, before, given=reference_ms or {}, policy=policy)
+    limits = _references(codes, services, seconds, before, given=reference_ms or {}, policy=policy)
     bad = {
         "errors": requests["failed"].to_numpy(bool),
         "slow": seconds > policy.slow_ms / 1000,
@@ -133,8 +133,10 @@ def grid(counts: pd.DataFrame, policy: JudgePolicy, services: Iterable[str] = ()
     answer though no row may speak of them. Raises `InvalidInput` for what cannot be a count.
     """
     checked(counts)
-    names = sorted({*map(str, counts["service"].unique()), *services})
-    codes = pd.Categorical(counts["service"].astype(str), categories=names).codes.astype(np.int64)
+    found, known = _codes(counts["service"])
+    names = sorted({*known, *services})
+    place = {name: code for code, name in enumerate(names)}
+    codes = np.array([place[name] for name in known], dtype=np.int64)[found]
     arms = _arm_codes(counts)
     t = counts["t"].to_numpy(np.float64).round(3)
     values = {name: counts[name].to_numpy(np.float64) for name in NUMBERS}
@@ -187,11 +189,23 @@ def _widths(codes: Whole, arms: Whole, t: Floats, services: int) -> Floats:
 
 
 def _arm_codes(rows: pd.DataFrame) -> Whole:
-    arms = rows["arm"]
-    strange = ~arms.isin(ARMS)
-    if strange.any():
-        raise InvalidInput("arm", arms[strange].iloc[0], "old or new")
-    return np.asarray(arms == "new", dtype=np.int64)
+    codes, names = _codes(rows["arm"])
+    strange = [name for name in names if name not in ARMS]
+    if strange:
+        raise InvalidInput("arm", strange[0], "old or new")
+    places = np.array([ARMS.index(name) for name in names], dtype=np.int64)
+    return places[codes] if len(places) else np.zeros(0, dtype=np.int64)
+
+
+def _codes(column: "pd.Series[str]") -> tuple[Whole, list[str]]:
+    """A number for each row and the names by number; those of a categorical column are ready."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, names = column.cat.codes.to_numpy(), column.cat.categories
+    else:
+        codes, names = pd.factorize(column)
+    if (codes < 0).any():
+        raise InvalidInput(f"column {column.name}", None, "a name in every row")
+    return codes.astype(np.int64, copy=False), [str(name) for name in names]
 
 
 def _require(rows: pd.DataFrame, names: Iterable[str]) -> None:

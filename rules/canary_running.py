@@ -95,7 +95,7 @@ def running(question: Question, grid: Grid, policy: JudgePolicy) -> Running:
     at_once = breaking(
         (lately[0], lately[1]), share(lately[2], lately[3]), limit, bursts=bursts, ticks=grid.ticks, policy=policy
     )
-    evidence = _evidence(factors, at_once & counts, grid.ticks, policy)
+    evidence = _held(_evidence(factors, at_once, grid.ticks, policy), counts)
     all_bad = np.cumsum(bad, axis=1)
     return Running(
         question=question,
@@ -147,6 +147,14 @@ def _evidence(factors: Floats, at_once: Flags, ticks: Floats, policy: JudgePolic
         whole = scores(factors[hot], segment_of, weights, np.inf)
         evidence[hot] = np.where(at_once[hot], whole, evidence[hot])
     return evidence
+
+
+def _held(evidence: Floats, counts: Flags) -> Floats:
+    """Where a tick does not count the evidence stands still."""
+    ticks = np.arange(evidence.shape[1])
+    last = np.maximum.accumulate(np.where(counts, ticks, -1), axis=1)
+    held: Floats = np.where(last >= 0, np.take_along_axis(evidence, np.maximum(last, 0), axis=1), 0.0)
+    return held
 
 
 def _crossed(past_line: Flags) -> Whole:

@@ -58,6 +58,19 @@ def test_a_request_without_a_number_is_refused(column: str) -> None:
         aggregate(rows, POLICY)
 
 
+def test_a_request_of_no_service_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="column service is None; allowed is a name in every row"):
+        aggregate(requests(("a", "new", 0, 0.4, False)).assign(service=None), POLICY)
+
+
+def test_categories_are_names_like_others() -> None:
+    rows = requests(("b", "new", 0, 0.4, False), ("a", "old", 0, 0.4, False), ("b", "old", 0, 0.4, True))
+    columns = ["service", "arm", "t"]
+    plain = aggregate(rows, POLICY).sort_values(columns, ignore_index=True)
+    named = aggregate(rows.astype({"service": "category", "arm": "category"}), POLICY)
+    pd.testing.assert_frame_equal(plain, named.sort_values(columns, ignore_index=True))
+
+
 def test_a_width_of_nothing_is_refused() -> None:
     with pytest.raises(InvalidInput, match="tick_seconds is 0"):
         aggregate(requests(("a", "new", 0, 0.4, False)), POLICY, tick_seconds=0)
