@@ -38,9 +38,7 @@ def abort_when_paged(state: Mapping[str, Any], began: datetime) -> Mapping[str, 
     """The engineer on call: decides nothing before there is an incident."""
     incidents = state["vendors"]["pager"]["incidents"]
     mine = [it for it in incidents if datetime.fromisoformat(it["created_at"]) >= began and it["status"] != "resolved"]
-    if not mine:
-        return None
-    return {"decision": "abort", "comment": f"paged: {mine[-1]['summary']}. Nobody can see how it does."}
+    return {"decision": "abort", "comment": "I was paged, and nobody can see how it does."} if mine else None
 
 
 def promote_all_the_same(_state: Mapping[str, Any], _began: datetime) -> Mapping[str, str] | None:

@@ -171,7 +171,6 @@ def test_a_person_says_abort_only_when_somebody_was_paged() -> None:
     world.incidents = [earlier, {"created_at": LATER, "status": "triggered", "summary": "gateway is silent"}]
     outcome = world.tell(STORIES["canary-silent"])
     assert [it["decision"] for it in world.answers] == ["abort"]
-    assert "gateway is silent" in world.answers[0]["comment"]
     assert outcome.as_expected
 
 
