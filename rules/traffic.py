@@ -22,6 +22,8 @@ class Traffic:
     """Target groups of the service's current revisions, as ECS says."""
     healthy: int
     """Healthy targets in the groups that have weight."""
+    moving: bool = False
+    """Whether a deployment is in progress: then ECS itself divides the weight, between its own groups."""
 
     @property
     def carrying(self) -> frozenset[str]:
@@ -50,13 +52,11 @@ def _judge(service: str, traffic: Traffic | None, environment: str) -> Finding:
 def _fault(traffic: Traffic) -> str:
     if not traffic.weights:
         return "is missing or forwards to no target group; see the README on what a service needs"
-    if len(traffic.carrying) != 1:
+    if len(traffic.carrying) != 1 and not traffic.moving:
         return f"gives weight to {len(traffic.carrying)} target groups; set one of them to 0 first"
     if not traffic.carrying <= traffic.groups:
-        believed = ", ".join(map(_name, sorted(traffic.groups)))
-        return (
-            f"sends traffic to {_name(*traffic.carrying)}, and ECS serves from {believed}; put the weights right first"
-        )
+        believed, found = (", ".join(map(_name, sorted(groups))) for groups in (traffic.groups, traffic.carrying))
+        return f"sends traffic to {found}, and ECS serves from {believed}; put the weights right first"
     if not traffic.healthy:
         return "sends traffic to a target group without a healthy target"
     return ""

@@ -1,6 +1,7 @@
 """How a promotion begins: doors opened, release pinned, plan made."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from prefect import get_run_logger
@@ -150,8 +151,8 @@ def plan_beside_images(promotion: Promotion) -> tuple[ConfigurationPlan, FlagPla
 def check_balancers(promotion: Promotion, states: Mapping[str, ServiceState]) -> tuple[Finding, ...]:
     """Whether the load balancers of the target send traffic where ECS believes that it goes."""
     balanced = [states[it.id] for it in promotion.services if it.load_balanced and it.id in states]
-    looks = {state.service: promotion.target.balancers.traffic(state.name) for state in balanced}
-    seen = {service: look for service, look in looks.items() if look is not None}
+    looks = [(state, promotion.target.balancers.traffic(state.name)) for state in balanced]
+    seen = {state.service: replace(look, moving=state.deploying) for state, look in looks if look is not None}
     return check_traffic(promotion.services, seen, promotion.target.environment.name)
 
 

@@ -44,5 +44,13 @@ def test_while_a_roll_out_that_a_dead_run_left_is_baking_either_side_may_carry()
     assert verdict(Traffic({BLUE: 0, GREEN: 1}, frozenset({BLUE, GREEN}), healthy=2)) is Verdict.PASSED
 
 
+def test_a_canary_that_a_dead_run_left_divides_the_traffic_between_its_own_groups() -> None:
+    divided = Traffic({BLUE: 90, GREEN: 10}, frozenset({BLUE, GREEN}), healthy=4, moving=True)
+    assert verdict(divided) is Verdict.PASSED
+    assert verdict(replace(divided, moving=False)) is Verdict.FAILED
+    assert verdict(replace(divided, groups=frozenset({GREEN}))) is Verdict.FAILED
+    assert verdict(replace(divided, healthy=0)) is Verdict.FAILED
+
+
 def test_services_without_a_load_balancer_are_not_asked_about() -> None:
     assert check_traffic([replace(GATEWAY, load_balanced=False)], {}, "staging") == ()
