@@ -51,7 +51,10 @@ def run(work: Executor, chosen: argparse.Namespace, say: Callable[[str], None]) 
     runs = runs_of(next(it for it in SCENARIOS if it.onset), chosen.seeds)
     plots = work.submit(_plots, chosen.plots, max(20, runs // 10), chosen.seed)
     rows = work.map(partial(limits.measure, runs=runs, seed=chosen.seed), limits.CASES)
-    cells: Cells = {(it.scenario.name, it.rate): it for it in work.map(Task.__call__, tasks(chosen.seeds, chosen.rates, chosen.seed))}
+    cells: Cells = {
+        (it.scenario.name, it.rate): it
+        for it in work.map(Task.__call__, tasks(chosen.seeds, chosen.rates, chosen.seed))
+    }
     measured, rows_found = speed.measure(chosen.seed), list(rows)
     for text in (
         tables.false_rollbacks(cells),

@@ -110,8 +110,8 @@ def _silent(cells: Cells) -> Iterable[Goal]:
 
 
 def _ratio(row: Row) -> Goal:
-    ratio = row.ticks.judge / row.floor
-    reached = f"{ratio:.2f}"
-    if row.fine is not None:
-        reached += f" by 5-s ticks, {row.fine.judge / row.floor:.2f} by fine ones"
-    return Goal(f"requests to decide / limit, {row.case.name}", f"<= {MOST_RATIO}", reached, ratio <= MOST_RATIO)
+    """Of the one question whose floor it is: the whole judge also compares, which can be below this floor."""
+    coarse, whole = row.ticks.alone / row.floor, row.ticks.judge / row.floor
+    fine = row.fine.alone / row.floor if row.fine is not None else coarse
+    reached = f"{fine:.2f} (5-s ticks: {coarse:.2f}, with all four questions {whole:.2f})"
+    return Goal(f"requests to decide / limit, {row.case.name}", f"<= {MOST_RATIO}", reached, fine <= MOST_RATIO)

@@ -26,7 +26,8 @@ def below(ms: Floats | float, p95: Floats) -> Floats:
 
 def rank_of(n: Whole) -> Whole:
     """Which of `n` ordered latencies is their 95th percentile: the nearest rank."""
-    return np.ceil(PERCENTILE * n - 1e-9).astype(np.int64)
+    rank: Whole = np.ceil(PERCENTILE * n - 1e-9).astype(np.int64)
+    return rank
 
 
 def order_statistic(random: np.random.Generator, k: Whole, n: Whole) -> Floats:

@@ -36,7 +36,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Mean canary requests to a roll-back; NaN where not all runs ended with one."""
+    """Mean canary requests to a roll-back; NaN where a run of a hundred, or more, had none."""
 
     judge: float
     """By whichever question spoke first."""
@@ -64,12 +64,12 @@ def _slow(p95: float, end: float, fine_end: float) -> Case:
 
 CASES = (
     _errors(0.012, 14_400, 0),
-    _errors(0.02, 1500, 900),
+    _errors(0.02, 1800, 1200),
     _errors(0.052, 600, 180),
     _errors(0.2, 300, 60),
     _errors(1.0, 300, 60),
     _slow(550, 1500, 0),
-    _slow(700, 600, 180),
+    _slow(700, 600, 240),
     _slow(900, 600, 120),
 )
 
@@ -85,10 +85,12 @@ def divergence(truth: float, limit: float) -> float:
     return told if truth >= 1 else told + (1 - truth) * math.log((1 - truth) / (1 - limit))
 
 
-def measure(case: Case, runs: int, seed: int) -> Row:
+def measure(case: Case, runs: int, seed: int, *, fine: bool = True) -> Row:
+    """`fine`: with fine ticks too, where the case allows them."""
     random = np.random.default_rng([seed, CASES.index(case)])
     ticks = _price(case, runs, random, TICK, case.end)
-    return Row(case, floor_of(case), ticks, _price(case, runs, random, FINE, case.fine_end) if case.fine_end else None)
+    finely = _price(case, runs, random, FINE, case.fine_end) if fine and case.fine_end else None
+    return Row(case, floor_of(case), ticks, finely)
 
 
 def _price(case: Case, runs: int, random: np.random.Generator, tick: float, end: float) -> Price:
@@ -110,4 +112,4 @@ def _verdicts(case: Case, runs: int, random: np.random.Generator, tick: float, e
 
 def _mean(portions: list[pd.Series], runs: int) -> float:
     found = pd.concat(portions)
-    return float(found.mean()) if len(found) == runs else math.nan
+    return float(found.mean()) if len(found) >= 0.99 * runs else math.nan

@@ -58,7 +58,8 @@ def shift(mine: Floats, theirs: Floats, z: float) -> tuple[Floats, Floats]:
 
 
 def _at(values: Floats, position: Whole) -> Floats:
-    return values[np.arange(len(values)), np.minimum(position, values.shape[1] - 1)]
+    found: Floats = values[np.arange(len(values)), np.minimum(position, values.shape[1] - 1)]
+    return found
 
 
 def _mean(values: Floats) -> Floats:

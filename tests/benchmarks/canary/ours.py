@@ -1,5 +1,6 @@
 """The judge of this product, put to simulated roll-outs: each run is a service of its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +29,12 @@ class Judged:
     """Runs x stages: HOLD there."""
 
 
-def judged(runs: Runs) -> Judged:
-    """What the judge says when each stage ends; that of the last tells when a run was rolled back.
+def judged(runs: Runs, stages: Sequence[tuple[float, float, float]] = STAGES) -> Judged:
+    """What the judge says when each of the `stages` ends; that of the last tells when a run was rolled back.
 
     A roll-back's moment does not depend on when one looks, so one look at the end tells it.
     """
-    looks = [_look(runs, since, until) for since, until, _ in STAGES]
+    looks = [_look(runs, since, until) for since, until, _ in stages]
     at = [it.at_s if it.decision is Decision.ROLL_BACK else np.inf for it in looks[-1]]
     promoted, held = (
         np.array([[it.decision is wanted for it in look] for look in looks]).T

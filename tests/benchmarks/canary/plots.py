@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -19,8 +20,16 @@ from tests.benchmarks.canary.ours import POLICY, counts_of, judged
 from tests.benchmarks.canary.scenarios import END, STAGES, Course, Kind, Scenario, Version, named
 from tests.benchmarks.canary.simulation import simulate
 
-STYLE = {"font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-         "grid.color": "#dddddd", "svg.hashsalt": "canary", "legend.frameon": False, "axes.axisbelow": True}  # fmt: skip
+STYLE: dict[Any, Any] = {
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "legend.frameon": False,
+    "svg.hashsalt": "canary",
+}
 LOOKS = {
     Question.ERRORS: ("errors / limit", "#c2410c", "solid"),
     Question.ERRORS_TO_OLD: ("errors / old version", "#c2410c", "dashed"),
@@ -66,8 +75,8 @@ def _story(above: Axes, below: Axes, name: str, seed: int) -> None:
         above.plot(one["t"], one["evidence"].clip(-2, 6), label=label, color=colour, linestyle=dashes, linewidth=1.4)
     above.axhline(line(POLICY) / np.log(10), color="#111111", linewidth=1)
     above.set(title=f"{name}: {named(name).what}", ylabel="evidence (powers of ten)", ylim=(-2.1, 6.1))
-    above.text(END, line(POLICY) / np.log(10) + 0.1, "400 : 1, roll back", ha="right")
-    above.legend(loc="upper left", fontsize=8)
+    above.text(10, line(POLICY) / np.log(10) + 0.1, "400 : 1, roll back", backgroundcolor="white")
+    above.legend(loc="upper right", fontsize=8)
     errors = series[series["test"] == Question.ERRORS.value]
     below.fill_between(errors["t"], 100 * errors["low"], 100 * errors["high"], color="#fed7aa", label="band")
     below.plot(errors["t"], 100 * errors["rate"], color="#c2410c", label="error rate of the canary")
@@ -90,7 +99,7 @@ def map_of(found: Map) -> str:
         axes.set(xlabel="requests per second, canary at 10 / 50 / 100 % of them", ylabel="true error rate (limit 1 %)")
         axes.set_title("Median seconds to a roll-back; -: most canaries stay for the whole 15 minutes")
         for row, column in np.ndindex(found.seconds.shape):
-            _number(axes, found.seconds[row, column], (column, row))
+            _number(axes, float(found.seconds[row, column]), (column, row))
         figure.colorbar(picture, ax=axes, label="seconds")
         return _svg(figure)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rules.canary_arrays import Flags, Floats, Whole
-from tests.benchmarks.canary.latencies import below, order_statistic, percentiles, rank_of
+from tests.benchmarks.canary.latencies import below, percentiles
 from tests.benchmarks.canary.scenarios import END, HISTORY, SAMPLE, STAGES, TICK, Scenario, Version
 
 LIMIT_MS = 500.0
@@ -92,8 +92,8 @@ def simulate(
     new_n, old_n = draw.requests(mean * part * draw.speaking(t)), draw.requests(mean * (1 - part))
     blip = draw.blip(t)
     hits_old = scenario.blip is not None and scenario.blip.both
-    new = draw.arm(scenario.new, t, tick, new_n, reference, blip)
-    old = draw.arm(scenario.old, t, tick, old_n, reference, blip if hits_old else None)
+    new = draw.arm(scenario.new, t, tick, new_n, reference, blip=blip)
+    old = draw.arm(scenario.old, t, tick, old_n, reference, blip=blip if hits_old else None)
     return Runs(scenario, tick, new, old, past)
 
 
@@ -141,7 +141,7 @@ class _Draw:
         return arrives[:, sample]
 
     def arm(
-        self, version: Version, t: Floats, tick: float, n: Whole, reference: Floats, blip: Flags | None = None
+        self, version: Version, t: Floats, tick: float, n: Whole, reference: Floats, *, blip: Flags | None = None
     ) -> Arm:
         """Counts of one version in the ticks that begin at `t`."""
         middle = t + tick / 2

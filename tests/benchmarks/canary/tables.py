@@ -104,7 +104,8 @@ def tuned(cells: Cells, rate: float) -> str:
         yield name
         for family in tuning.FAMILIES:
             one = tuning.best(family, qualified, cell.tuned, cell.scenario.onset)
-            yield f"{one.detected:.0%} {one.delay:.0f} s ({one.setting})" if one.setting else "none qualifies"
+            setting = one.setting.removesuffix(family).removeprefix(family).strip()
+            yield f"{one.detected:.0%} {one.delay:.0f} s ({setting})" if setting else "none qualifies"
         detected, delay = tuning.score(cell.found[OURS].at, cell.scenario.onset)
         yield f"{detected:.0%} {delay:.0f} s"
 

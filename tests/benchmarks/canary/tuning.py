@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from rules.canary_arrays import Floats
+from rules.canary_arrays import Floats, Whole
 from tests.benchmarks.canary.mann_whitney import KayentaPolicy
 from tests.benchmarks.canary.peers import Polled, failing, first, kayenta
 from tests.benchmarks.canary.scenarios import END, SAMPLE
@@ -40,8 +40,8 @@ def moments(seen: Polled) -> dict[str, Floats]:
     """By setting when it rolls back."""
     errors, slow = failing(seen.new)
     wrong = errors | slow
-    total = np.cumsum(wrong, axis=1)
-    row = total - np.maximum.accumulate(np.where(wrong, 0, total), axis=1)
+    total: Whole = np.cumsum(wrong, axis=1, dtype=np.int64)
+    row: Whole = total - np.maximum.accumulate(np.where(wrong, 0, total), axis=1)
     found = {f"{m} in a row": first(row >= m, SAMPLE) for m in COUNTS}
     found |= {f"{m} in total": first(total >= m, SAMPLE) for m in COUNTS}
     return found | {_name(it): kayenta(seen, seen.control, it) for it in KAYENTAS}
