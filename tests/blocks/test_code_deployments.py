@@ -1,0 +1,512 @@
+"""AWS CodeDeploy as a mover of traffic, against the stand-in; time moves when a test says so. A minute is a second."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from blocks.code_deployments import CodeDeployments
+from blocks.containers import Containers
+from blocks.shifts import BlueGreen, Canary, Shift
+from deployments.sandbox.aws.host import AwsStandIn
+from deployments.sandbox.behaviour import Behaviour, image_manifest
+from deployments.sandbox.clock import ManualClock
+from deployments.sandbox.faults import Fault
+from rules.catalogue import CanaryPolicy, RolloutPolicy
+from rules.errors import Conflict, InvalidInput, Outage, RolloutFailed
+from rules.holds import Canary as CanaryView
+from rules.holds import next_step_of_canary
+from rules.judgements import Decision, Judgement
+from rules.rollouts import Deployment, DeploymentStatus, Move, Observation, Step, next_step_back
+from rules.vocabulary import Controller, Service, Verdict
+from tasks.following import Follower, Order
+
+ACCOUNT, REGION, CLUSTER = "222222222222", "eu-central-1", "batbern-staging"
+NAME, APPLICATION, GROUP, ALARM = "Gateway-4f1c", "batbern", "batbern-staging-gateway", "gateway-5xx"
+SERVICE = Service("gateway", "Gateway", "batbern/gateway", "app", "/health", controller=Controller.CODEDEPLOY)
+POLICY = RolloutPolicy(bake_minutes=2, start_minutes=15, max_failed_tasks=3, total_minutes=60, poll_seconds=1)
+CANARY = Canary((10,), hold_minutes=3, bake_minutes=2, alarms=(ALARM,))
+
+
+@dataclass
+class World:
+    """One service that CodeDeploy deploys to, behind a load balancer."""
+
+    aws: AwsStandIn
+    clock: ManualClock
+    clients: dict[str, Any]
+    groups: dict[str, str] = field(default_factory=dict)
+    rule: str = ""
+    now: float = 0.0
+    versions: int = 0
+
+    def pause(self, seconds: float) -> None:
+        for _ in range(5):
+            self.clock.advance(seconds / 5)
+            self.aws.tick()
+        self.now += seconds
+
+    def controller(self, codedeploy: Any = None, group: str = GROUP) -> CodeDeployments:
+        containers = Containers(self.clients["ecs"], CLUSTER)
+        return CodeDeployments(codedeploy or self.clients["codedeploy"], containers, APPLICATION, group, self.clock.now)
+
+    def order(self, **behaviour: Any) -> Order:
+        """To a new version."""
+        self.versions += 1
+        manifest = image_manifest("batbern/gateway", f"{self.versions:07x}", {"*": Behaviour(**behaviour)})
+        tag = f"{self.versions:07x}"
+        put = self.clients["ecr"].put_image(repositoryName="batbern/gateway", imageManifest=manifest, imageTag=tag)
+        image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/batbern/gateway:{tag}"
+        answer = self.clients["ecs"].register_task_definition(
+            family="gateway",
+            containerDefinitions=[{"name": "app", "image": image, "portMappings": [{"containerPort": 8080}]}],
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="256",
+            memory="512",
+        )
+        definition = answer["taskDefinition"]["taskDefinitionArn"]
+        return Order("gateway", NAME, "app", definition, put["image"]["imageId"]["imageDigest"])
+
+    def follow(self, order: Order, how: Shift | None = None, **more: Any) -> list[Step]:
+        steps: list[Step] = []
+        follower = Follower(self.controller(), POLICY, steps.append, clock=lambda: self.now, pause=self.pause)
+        follower.follow(order, how or BlueGreen(2), **more)
+        return steps
+
+    def until(self, deployment: str, done: Callable[[Deployment], bool]) -> Deployment:
+        controller = self.controller()
+        for _ in range(300):
+            found = controller.deployment(deployment)
+            if done(found):
+                return found
+            self.pause(0.5)
+        raise AssertionError(f"still {found}")
+
+    def asked(self, operation: str) -> int:
+        return sum(1 for call in self.aws.calls if call.operation == operation)
+
+    def weights(self) -> dict[str, int]:
+        [action] = self.clients["elbv2"].describe_rules(RuleArns=[self.rule])["Rules"][0]["Actions"]
+        return {it["TargetGroupArn"]: it["Weight"] for it in action["ForwardConfig"]["TargetGroups"]}
+
+    def ring(self, state: str) -> None:
+        self.clients["cloudwatch"].set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="told so")
+
+    def settle(self) -> None:
+        """Whatever is in progress comes back; a way back is waited for."""
+        controller = self.controller()
+        while ongoing := controller.ongoing():
+            controller.stop(ongoing.arn)
+            self.pause(1)
+
+    def serving(self) -> frozenset[str]:
+        return self.controller().look(NAME, "app").serving
+
+
+@pytest.fixture(scope="module")
+def furnished(running_aws: AwsStandIn, world_clock: ManualClock, open_session_client: Callable[..., Any]) -> World:
+    """One world for all tests here: each brings its own version; what it leaves in progress is taken back."""
+    running_aws.reset()
+    names = ("ecs", "elbv2", "ecr", "cloudwatch", "codedeploy", "ec2")
+    made = World(running_aws, world_clock, {name: open_session_client(name) for name in names})
+    made.clients["ecr"].create_repository(repositoryName="batbern/gateway")
+    made.clients["ecs"].create_cluster(clusterName=CLUSTER)
+    _balance(made)
+    _serve(made, made.order())
+    _take_charge(made)
+    return made
+
+
+@pytest.fixture
+def world(furnished: World) -> Iterator[World]:
+    furnished.aws.faults.clear()
+    furnished.aws.forget_calls()
+    yield furnished
+    furnished.aws.faults.clear()
+    furnished.ring("OK")
+    furnished.settle()
+
+
+def _balance(world: World) -> None:
+    elbv2 = world.clients["elbv2"]
+    subnets = [it["SubnetId"] for it in world.clients["ec2"].describe_subnets()["Subnets"][:2]]
+    [balancer] = elbv2.create_load_balancer(Name="staging", Subnets=subnets)["LoadBalancers"]
+    for name in ("blue", "green"):
+        made = elbv2.create_target_group(
+            Name=name, Protocol="HTTP", Port=8080, VpcId=balancer["VpcId"], TargetType="ip"
+        )
+        world.groups[name] = made["TargetGroups"][0]["TargetGroupArn"]
+    nothing = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+    listener = elbv2.create_listener(
+        LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=[nothing]
+    )["Listeners"][0]["ListenerArn"]
+    forward = {"TargetGroups": [{"TargetGroupArn": world.groups["blue"], "Weight": 1}]}
+    world.rule = elbv2.create_rule(
+        ListenerArn=listener,
+        Priority=1,
+        Conditions=[{"Field": "path-pattern", "Values": ["/*"]}],
+        Actions=[{"Type": "forward", "ForwardConfig": forward}],
+    )["Rules"][0]["RuleArn"]
+    world.groups["listener"] = listener
+
+
+def _serve(world: World, first: Order) -> None:
+    balancer = {"targetGroupArn": world.groups["blue"], "containerName": "app", "containerPort": 8080}
+    world.clients["ecs"].create_service(
+        cluster=CLUSTER,
+        serviceName=NAME,
+        taskDefinition=first.task_definition,
+        desiredCount=2,
+        launchType="FARGATE",
+        deploymentController={"type": "CODE_DEPLOY"},
+        loadBalancers=[balancer],
+    )
+    for _ in range(10):
+        world.pause(0.2)
+
+
+def _take_charge(world: World) -> None:
+    world.clients["codedeploy"].create_application(applicationName=APPLICATION, computePlatform="ECS")
+    pair = {
+        "targetGroups": [{"name": "blue"}, {"name": "green"}],
+        "prodTrafficRoute": {"listenerArns": [world.groups["listener"]]},
+    }
+    world.clients["codedeploy"].create_deployment_group(
+        applicationName=APPLICATION,
+        deploymentGroupName=GROUP,
+        serviceRoleArn=f"arn:aws:iam::{ACCOUNT}:role/codedeploy",
+        deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
+        ecsServices=[{"clusterName": CLUSTER, "serviceName": NAME}],
+        loadBalancerInfo={"targetGroupPairInfoList": [pair]},
+        blueGreenDeploymentConfiguration={
+            "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 2},
+            "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0},
+        },
+    )
+    world.clients["cloudwatch"].put_metric_alarm(
+        AlarmName=ALARM,
+        Namespace="Tests",
+        MetricName="none",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
+    )
+
+
+# --- blue-green ----------------------------------------------------------------------------------------------
+
+
+def test_a_good_release_arrives_and_the_old_version_stays_through_the_bake(world: World) -> None:
+    order = world.order()
+    steps = world.follow(order)
+    assert (steps[0].move, steps[-1].move) == (Move.START, Move.DONE)
+    assert {step.weight for step in steps} == {0, 100}
+    assert any("Baking" in step.why and step.weight == 100 for step in steps)
+    assert world.serving() == {order.digest}
+
+
+def test_a_release_that_has_arrived_is_left_alone(world: World) -> None:
+    order = world.order()
+    world.follow(order)
+    world.aws.forget_calls()
+    assert [step.move for step in world.follow(order)] == [Move.DONE]
+    assert world.asked("CreateDeployment") == 0
+
+
+def test_an_alarm_takes_it_back_and_the_old_version_serves_all_again(world: World) -> None:
+    before, order = world.serving(), world.order()
+    id_ = world.controller().start(NAME, order.task_definition, BlueGreen(2, (ALARM,)))
+    world.until(id_, lambda it: it.weight == 100)
+    world.ring("ALARM")
+    with pytest.raises(RolloutFailed, match=r"ROLLBACK_SUCCESSFUL: ALARM_ACTIVE: .*gateway-5xx"):
+        world.follow(order)
+    assert world.serving() == before
+    assert world.weights()[world.groups["green"]] == 0
+
+
+def test_a_deployment_that_is_stopped_goes_back_as_one_deployment(world: World) -> None:
+    before, order, controller = world.serving(), world.order(), world.controller()
+    id_ = controller.start(NAME, order.task_definition, CANARY)
+    world.until(id_, lambda it: it.weight == 10)
+    controller.stop(id_)
+    seen: list[DeploymentStatus] = []
+    for _ in range(60):
+        ongoing = controller.ongoing()
+        if ongoing is None:
+            break
+        assert (ongoing.arn, ongoing.target_task_definition) == (id_, order.task_definition)
+        seen.append(ongoing.status)
+        controller.stop(id_)
+        world.pause(0.2)
+    assert seen[-1] is DeploymentStatus.ROLLBACK_IN_PROGRESS
+    assert world.asked("StopDeployment") <= 2  # the first is not carried out before the next tick
+    ended = controller.deployment(id_)
+    assert (ended.status, ended.weight) == (DeploymentStatus.ROLLBACK_SUCCESSFUL, 0)
+    assert "MANUAL_STOP" in ended.reason
+    assert world.serving() == before
+
+
+def test_its_way_back_is_found_by_its_own_id_too(world: World) -> None:
+    order, controller = world.order(), world.controller()
+    id_ = controller.start(NAME, order.task_definition, BlueGreen(2))
+    world.until(id_, lambda it: it.stage == "Install")
+    controller.stop(id_)
+    world.until(id_, lambda it: it.status.gave_back)
+    info = world.clients["codedeploy"].get_deployment(deploymentId=id_)["deploymentInfo"]
+    assert controller.deployment(info["rollbackInfo"]["rollbackDeploymentId"]).arn == id_
+
+
+def test_to_stop_what_has_ended_is_no_failure(world: World) -> None:
+    order = world.order()
+    id_ = world.controller().start(NAME, order.task_definition, BlueGreen(2))
+    world.follow(order)
+    world.controller().stop(id_)
+    assert world.asked("StopDeployment") == 0
+
+
+def test_a_version_that_dies_at_start_is_stopped_and_the_old_one_serves_all_along(world: World) -> None:
+    before = world.serving()
+    with pytest.raises(RolloutFailed, match="tasks of the new revision of gateway stopped"):
+        world.follow(world.order(crash_at_start=True))
+    assert world.serving() == before
+
+
+def test_a_roll_out_that_a_dead_run_left_is_adopted_not_started_again(world: World) -> None:
+    order = world.order()
+    world.controller().start(NAME, order.task_definition, BlueGreen(2))
+    assert world.follow(order)[-1].move is Move.DONE
+    assert world.asked("CreateDeployment") == 1
+
+
+def test_to_start_twice_is_to_start_once(world: World) -> None:
+    order = world.order()
+    ids = {world.controller().start(NAME, order.task_definition, BlueGreen(2)) for _ in range(2)}
+    assert len(ids) == 1
+
+
+def test_somebody_elses_roll_out_is_neither_stopped_nor_joined(world: World) -> None:
+    ours, theirs = world.order(), world.order()
+    world.controller().start(NAME, theirs.task_definition, BlueGreen(2))
+    with pytest.raises(RolloutFailed, match="another deployment"):
+        world.follow(ours)
+    with pytest.raises(Conflict):
+        world.controller().start(NAME, ours.task_definition, BlueGreen(2))
+    assert world.asked("StopDeployment") == 0
+
+
+@pytest.mark.parametrize(("whose", "error"), [("ours", ""), ("theirs", "changed by somebody else")])
+def test_who_begins_between_our_look_and_our_start_is_told_apart(world: World, whose: str, error: str) -> None:
+    ours, theirs = world.order(), world.order()
+    first = world.controller().start(NAME, (ours if whose == "ours" else theirs).task_definition, BlueGreen(2))
+    late = world.controller(Late(world.clients["codedeploy"], looks=1))
+    if error:
+        with pytest.raises(Conflict, match=error):
+            late.start(NAME, ours.task_definition, BlueGreen(2))
+    else:
+        assert late.start(NAME, ours.task_definition, BlueGreen(2)) == first
+
+
+def test_a_deployment_that_is_not_listed_yet_is_asked_for_again(world: World) -> None:
+    order = world.order()
+    world.controller().start(NAME, order.task_definition, BlueGreen(2))
+    with pytest.raises(Outage, match="not listed yet"):
+        world.controller(Late(world.clients["codedeploy"], looks=2)).start(NAME, order.task_definition, BlueGreen(2))
+
+
+class Late:
+    """CodeDeploy whose lists lag behind for so many looks."""
+
+    def __init__(self, codedeploy: Any, looks: int) -> None:
+        self._codedeploy, self._looks = codedeploy, looks
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._codedeploy, operation)
+
+    def get_paginator(self, operation: str) -> Any:
+        self._looks -= 1
+        return self if self._looks >= 0 else self._codedeploy.get_paginator(operation)
+
+    def paginate(self, **_: Any) -> list[Any]:
+        return []
+
+
+def test_on_the_way_back_a_roll_out_in_progress_is_stopped(world: World) -> None:
+    old = Containers(world.clients["ecs"], CLUSTER).state(replace(SERVICE, ecs_service=NAME), "staging")
+    forward = world.order()
+    id_ = world.controller().start(NAME, forward.task_definition, BlueGreen(2))
+    world.until(id_, lambda it: it.weight == 100)
+    ours = frozenset({forward.task_definition})
+    back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)), ours=ours)
+    steps = world.follow(back, BlueGreen(0, unguarded=True), judge=next_step_back)
+    assert (steps[0].move, steps[-1].move) == (Move.STOP, Move.DONE)
+    assert world.serving() == old.digests
+    assert world.asked("CreateDeployment") == 1
+
+
+def test_on_the_way_back_a_finished_roll_out_is_deployed_backwards_whatever_alarms_say(world: World) -> None:
+    old = Containers(world.clients["ecs"], CLUSTER).state(replace(SERVICE, ecs_service=NAME), "staging")
+    forward = world.order()
+    world.follow(forward, BlueGreen(2, (ALARM,)))
+    world.ring("ALARM")
+    back = replace(forward, task_definition=old.task_definition, digest=next(iter(old.digests)))
+    assert world.follow(back, BlueGreen(0, unguarded=True), judge=next_step_back)[-1].move is Move.DONE
+    assert world.serving() == old.digests
+
+
+def test_a_short_outage_of_the_api_does_not_end_a_roll_out(world: World) -> None:
+    order = world.order()
+    world.aws.faults.add(Fault(target="aws", operation="GetDeployment", kind="throttle", times=3))
+    assert world.follow(order)[-1].move is Move.DONE
+
+
+# --- canaries ------------------------------------------------------------------------------------------------
+
+
+def test_a_canary_has_one_step_and_then_everything(world: World) -> None:
+    order = world.order()
+    steps = world.follow(order, CANARY, judge=judged(Decision.PROMOTE))
+    assert sorted({step.weight for step in steps}) == [0, 10, 100]
+    assert world.serving() == {order.digest}
+
+
+def test_the_two_versions_of_a_canary_are_known_by_their_target_groups(world: World) -> None:
+    before = Containers(world.clients["ecs"], CLUSTER).arm(NAME)
+    order = world.order()
+    id_ = world.controller().start(NAME, order.task_definition, CANARY)
+    seen = world.until(id_, lambda it: it.weight == 10)
+    assert seen.old is not None
+    assert seen.new is not None
+    assert seen.old == before
+    assert (seen.old.target_group, seen.new.target_group) == (world.groups["blue"], world.groups["green"])
+    assert seen.carrying == {seen.old.task_definition, order.task_definition}
+    assert seen.complete
+
+
+def test_a_canary_that_cannot_be_judged_comes_back_because_nothing_waits(world: World) -> None:
+    before = world.serving()
+    with pytest.raises(RolloutFailed, match="CodeDeploy does not wait for a decision"):
+        world.follow(world.order(), CANARY, judge=judged(Decision.NOT_ENOUGH_DATA))
+    assert world.serving() == before
+
+
+def test_a_traffic_configuration_of_ours_is_made_once(world: World) -> None:
+    for _ in range(2):
+        world.controller().start(NAME, world.order().task_definition, replace(CANARY, steps=(20,)))
+        world.settle()
+    assert world.asked("CreateDeploymentConfig") == 1
+    name = "promotion-flows-canary-20-3"
+    info = world.clients["codedeploy"].get_deployment_config(deploymentConfigName=name)["deploymentConfigInfo"]
+    step = {"canaryPercentage": 20, "canaryInterval": 3}
+    assert info["trafficRoutingConfig"] == {"type": "TimeBasedCanary", "timeBasedCanary": step}
+
+
+def test_amazons_own_traffic_configuration_is_used_where_it_fits(world: World) -> None:
+    id_ = world.controller().start(NAME, world.order().task_definition, replace(CANARY, hold_minutes=15))
+    info = world.clients["codedeploy"].get_deployment(deploymentId=id_)["deploymentInfo"]
+    assert info["deploymentConfigName"] == "CodeDeployDefault.ECSCanary10Percent15Minutes"
+    assert world.asked("CreateDeploymentConfig") == 0
+
+
+def test_a_traffic_configuration_of_that_name_that_says_something_else_is_refused(world: World) -> None:
+    step = {"canaryPercentage": 50, "canaryInterval": 3}
+    world.clients["codedeploy"].create_deployment_config(
+        deploymentConfigName="promotion-flows-canary-30-3",
+        computePlatform="ECS",
+        trafficRoutingConfig={"type": "TimeBasedCanary", "timeBasedCanary": step},
+    )
+    with pytest.raises(InvalidInput, match="promotion-flows-canary-30-3"):
+        world.controller().start(NAME, world.order().task_definition, replace(CANARY, steps=(30,)))
+
+
+def test_more_than_one_step_is_refused_not_approximated(world: World) -> None:
+    with pytest.raises(InvalidInput, match=r"'10, 50'; allowed is one step"):
+        world.controller().start(NAME, world.order().task_definition, replace(CANARY, steps=(10, 50)))
+    assert world.asked("CreateDeployment") == 0
+
+
+def judged(decision: Decision) -> Callable[[Observation, RolloutPolicy], Step]:
+    """The rules of a canary about which this was said, half a minute after it reached its step."""
+    view = CanaryView(
+        CanaryPolicy(steps=(10,), window_minutes=0.5),
+        waits=False,
+        judgement=Judgement("gateway", decision, "Said so."),
+        held_minutes=1,
+    )
+    return lambda seen, policy: next_step_of_canary(seen, policy, view)
+
+
+# --- looking -------------------------------------------------------------------------------------------------
+
+
+def test_what_runs_is_read_by_task_set(world: World) -> None:
+    containers, service = Containers(world.clients["ecs"], CLUSTER), replace(SERVICE, ecs_service=NAME)
+    before = containers.state(service, "staging")
+    assert (before.running, before.desired, before.deploying, len(before.digests)) == (2, 2, False, 1)
+    order = world.order()
+    id_ = world.controller().start(NAME, order.task_definition, CANARY)
+    world.until(id_, lambda it: it.weight == 10)
+    during = containers.state(service, "staging")
+    assert (during.deploying, during.task_definition) == (True, before.task_definition)
+    assert during.deploying_to.endswith(f":{world.versions:07x}")
+    world.until(id_, lambda it: it.status is DeploymentStatus.SUCCESSFUL)
+    after = containers.state(service, "staging")
+    assert (after.digests, after.deploying, after.running) == ({order.digest}, False, 2)
+    assert after.deployed_at > before.deployed_at
+
+
+def test_a_deployment_that_was_stopped_half_way_for_good_has_not_given_back(world: World) -> None:
+    order, controller = world.order(), world.controller()
+    id_ = controller.start(NAME, order.task_definition, CANARY)
+    world.until(id_, lambda it: it.weight == 10)
+    world.clients["codedeploy"].stop_deployment(deploymentId=id_, autoRollbackEnabled=False)
+    world.pause(0.2)
+    assert controller.deployment(id_).status is DeploymentStatus.ROLLBACK_REQUESTED
+    world.pause(130)
+    seen = controller.deployment(id_)
+    assert (seen.status, seen.weight) == (DeploymentStatus.ROLLBACK_FAILED, 10)
+    assert "the new version still has 10 %" in seen.reason
+    assert len(controller.look(NAME, "app").serving) == 2
+
+
+def test_the_deployment_group_is_looked_at_before_the_start(world: World) -> None:
+    [good] = world.controller().preflight("gateway", NAME, POLICY)
+    assert good.verdict is Verdict.PASSED
+    [other] = world.controller().preflight("gateway", "Another-1", POLICY)
+    assert (other.gate, other.verdict) == ("deployment group/gateway", Verdict.FAILED)
+
+
+def test_a_group_that_is_not_there_is_named(world: World) -> None:
+    with pytest.raises(InvalidInput, match="batbern/nobody"):
+        world.controller(group="nobody").preflight("gateway", NAME, POLICY)
+
+
+def test_another_services_group_starts_nothing(world: World) -> None:
+    with pytest.raises(InvalidInput, match="allowed is Another-1"):
+        world.controller().start("Another-1", world.order().task_definition, BlueGreen(2))
+    assert world.asked("CreateDeployment") == 0
+
+
+def test_a_service_that_ecs_itself_moves_is_no_task_sets(world: World) -> None:
+    silent = cast("Any", SetLess(world.clients["ecs"]))
+    controller = CodeDeployments(world.clients["codedeploy"], Containers(silent, CLUSTER), APPLICATION, GROUP)
+    with pytest.raises(InvalidInput, match="CODE_DEPLOY, behind a load balancer"):
+        controller.start(NAME, world.order().task_definition, BlueGreen(2))
+
+
+class SetLess:
+    """ECS whose services have no task sets."""
+
+    def __init__(self, ecs: Any) -> None:
+        self._ecs = ecs
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._ecs, operation)
+
+    def describe_services(self, **request: Any) -> Any:
+        answer = self._ecs.describe_services(**request)
+        return {"services": [{**one, "taskSets": []} for one in answer["services"]]}
