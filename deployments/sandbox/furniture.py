@@ -7,10 +7,11 @@ from math import sqrt
 from typing import Any
 
 from deployments.sandbox.accounts import ADMINISTRATOR, Clients
+from deployments.sandbox.codedeploy_furniture import CodeDeployFurniture
 from deployments.sandbox.names import role_arn, service_name
 from deployments.sandbox.values import made_up_secret, values
 from rules.catalogue import Catalogue
-from rules.vocabulary import Environment, Service
+from rules.vocabulary import Controller, Environment, Service
 
 PORT = 8080
 COUNT = 2
@@ -66,18 +67,21 @@ class Furniture:
 
     def service(self, environment: Environment, service: Service, task_definition: str) -> None:
         """The ECS service itself, blue-green, with the task definition that it starts from."""
-        how = self._balancing.get((environment.name, service.id)) or self._service_connect(service)
-        self._clients(environment, "ecs").create_service(
-            cluster=environment.cluster,
-            serviceName=service_name(environment, service),
-            taskDefinition=task_definition,
-            desiredCount=COUNT,
-            launchType="FARGATE",
-            deploymentController={"type": "ECS"},
-            deploymentConfiguration={"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5},
-            networkConfiguration={"awsvpcConfiguration": self._networks[environment.name].for_tasks()},
-            **how,
-        )
+        request = {
+            "cluster": environment.cluster,
+            "serviceName": service_name(environment, service),
+            "taskDefinition": task_definition,
+            "desiredCount": COUNT,
+            "launchType": "FARGATE",
+            "deploymentController": {"type": "ECS"},
+            "deploymentConfiguration": {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5},
+            "networkConfiguration": {"awsvpcConfiguration": self._networks[environment.name].for_tasks()},
+            **(self._balancing.get((environment.name, service.id)) or self._service_connect(service)),
+        }
+        if service.controller is Controller.CODEDEPLOY:
+            CodeDeployFurniture(self._clients).service(environment, service, request)
+        else:
+            self._clients(environment, "ecs").create_service(**request)
 
     def expect(self, environment: Environment, requests_per_minute: float) -> None:
         """Other visitors come: the alarms take so many requests (in a minute of AWS) for usual from now on."""

@@ -6,6 +6,7 @@ from moto.elbv2.models import elbv2_backends
 
 from deployments.sandbox.aws.codedeploy_configs import Config
 from deployments.sandbox.aws.codedeploy_machine import all_events
+from deployments.sandbox.aws.codedeploy_requests import hash_of
 from deployments.sandbox.aws.codedeploy_stages import Event, Stage, Status
 from deployments.sandbox.aws.codedeploy_state import Desk, Rollout
 from deployments.sandbox.aws.codedeploy_task_sets import counts, task_set_status
@@ -35,8 +36,8 @@ def deployment_answer(desk: Desk, rollout: Rollout) -> Document:
         "deploymentGroupName": rollout.group,
         "deploymentConfigName": rollout.config,
         "deploymentId": rollout.id,
-        "previousRevision": rollout.previous or None,
-        "revision": rollout.revision,
+        "previousRevision": revision_brief(rollout.previous) if rollout.previous else None,
+        "revision": revision_brief(rollout.revision),
         "status": str(rollout.progress.status),
         "errorInformation": _error(rollout),
         "createTime": rollout.created_at,
@@ -54,6 +55,11 @@ def deployment_answer(desk: Desk, rollout: Rollout) -> Document:
     }
     told = {name: value for name, value in rollout.terms.items() if name != "ecsServices"}
     return without_none(answer | told)
+
+
+def revision_brief(revision: Document) -> Document:
+    """A revision as deployments and groups tell it: by its hash. `get_application_revision` has its text."""
+    return {"revisionType": "AppSpecContent", "appSpecContent": {"sha256": hash_of(revision)}}
 
 
 def config_answer(config: Config) -> Document:
@@ -104,7 +110,7 @@ def group_answer(desk: Desk, answer: Document, group: Any, account: str, region:
     return answer | without_none(
         {
             "alarmConfiguration": group.alarm_configuration or {},
-            "targetRevision": good.revision if good else None,
+            "targetRevision": revision_brief(good.revision) if good else None,
             "lastSuccessfulDeployment": _last(good),
             "lastAttemptedDeployment": _last(rollouts[0] if rollouts else None),
         }

@@ -6,8 +6,9 @@ Assumed, because AWS's documents do not say: the status is Baking while the orig
 may be InProgress or Ready there), and TERMINATION_WAIT is answered then; a deployment that is stopped without a
 rollback leaves traffic and both task sets as they are, until the next one begins from the primary task set; a
 rollback deployment has the lifecycle events Install and AllowTraffic, watches no alarms, and goes back in one step;
-an alarm that rings before the start stops a deployment too; waiting in Ready for too long counts as a failure that
-may be rolled back; a service whose first task set is still on its way keeps a deployment Queued.
+an alarm that rings before the start stops a deployment too; a deployment tells the hash of its AppSpec only; waiting
+in Ready for too long counts as a failure that may be rolled back; a service whose first task set is still on its way
+keeps a deployment Queued.
 """
 
 import logging

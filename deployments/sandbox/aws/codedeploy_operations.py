@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from deployments.sandbox.aws.codedeploy_answers import (
@@ -17,11 +18,12 @@ from deployments.sandbox.aws.codedeploy_requests import (
     check_config,
     check_revision,
     check_rollback,
+    hash_of,
     plan_of,
     rollback_events,
 )
 from deployments.sandbox.aws.codedeploy_stages import WAITS, Progress
-from deployments.sandbox.aws.codedeploy_state import Desk, Rollout, group_of, new_id
+from deployments.sandbox.aws.codedeploy_state import Desk, Rollout, backend, group_of, new_id
 from deployments.sandbox.aws.ecs_fleet import Caller, moment
 from deployments.sandbox.aws.ecs_state import Document
 
@@ -67,6 +69,29 @@ def list_deployments(desk: Desk, caller: Caller) -> Document:
     start = int(token)
     more = {"nextToken": str(start + PAGE)} if start + PAGE < len(chosen) else {}
     return {"deployments": chosen[start : start + PAGE], **more}
+
+
+def get_application_revision(desk: Desk, caller: Caller) -> Document:
+    """The text of an AppSpec that was deployed, by its hash."""
+    application = backend(caller).get_application(caller.parameters["applicationName"]).application_name
+    place = (caller.account, caller.region, application)
+    spec = caller.parameters["revision"].get("appSpecContent") or {}
+    wanted = spec.get("sha256") or sha256(spec.get("content", "").encode()).hexdigest()
+    rollouts = [it for it in desk.rollouts.values() if (it.account, it.region, it.application) == place]
+    used = [rollout for rollout in rollouts if hash_of(rollout.revision) == wanted]
+    if not used:
+        raise refuse("RevisionDoesNotExistException", f"The application {application} has no such revision")
+    content = used[0].revision["appSpecContent"]["content"]
+    return {
+        "applicationName": application,
+        "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": content, "sha256": wanted}},
+        "revisionInfo": {
+            "deploymentGroups": sorted({rollout.group for rollout in used}),
+            "firstUsedTime": used[0].created_at,
+            "lastUsedTime": used[-1].created_at,
+            "registerTime": used[0].created_at,
+        },
+    }
 
 
 def stop_deployment(desk: Desk, caller: Caller) -> Document:

@@ -62,9 +62,14 @@ def check_revision(revision: Document | None) -> None:
     if not content:
         raise refuse("InvalidRevisionException", "AppSpecContent must contain the content of an AppSpec")
     given = revision["appSpecContent"].get("sha256")
-    found = sha256(content.encode()).hexdigest()
+    found = hash_of(revision)
     if given and given.lower() != found:
         raise refuse("InvalidRevisionException", f"The sha256 of the content is {found}; {given} was given")
+
+
+def hash_of(revision: Document) -> str:
+    """The hash under which CodeDeploy keeps an AppSpec."""
+    return sha256(revision["appSpecContent"]["content"].encode()).hexdigest()
 
 
 def check_config(config: Config) -> None:

@@ -83,6 +83,7 @@ CODEDEPLOY_OPERATIONS: Mapping[str, CodeDeployOperation] = {
         on_rollouts.list_deployment_targets,
         on_rollouts.batch_get_deployment_targets,
         on_rollouts.get_deployment_target,
+        on_rollouts.get_application_revision,
     )
 }
 _HEALTH_BY_MOTO = ELBv2Backend.describe_target_health

@@ -123,6 +123,12 @@ class World:
     def info(self, deployment: str) -> dict[str, Any]:
         return dict(self.codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"])
 
+    def spec(self, revision: dict[str, Any]) -> str:
+        """The text of an AppSpec of which a deployment tells the hash."""
+        assert "content" not in revision["appSpecContent"]
+        ask = self.codedeploy.get_application_revision
+        return str(ask(applicationName=APPLICATION, revision=revision)["revision"]["appSpecContent"]["content"])
+
     def target(self, deployment: str) -> dict[str, Any]:
         answer = self.codedeploy.batch_get_deployment_targets(deploymentId=deployment, targetIds=[TARGET])
         return dict(answer["deploymentTargets"][0]["ecsTarget"])

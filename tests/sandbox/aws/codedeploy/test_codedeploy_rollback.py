@@ -38,7 +38,7 @@ def test_an_alarm_stops_a_canary_and_a_new_deployment_takes_it_back(guarded: Wor
         "codeDeployRollback",
         deployment,
     )
-    assert guarded.first in back["revision"]["appSpecContent"]["content"]
+    assert guarded.first in guarded.spec(back["revision"])
     assert (guarded.shares(), guarded.running()) == ((100, 0), {guarded.first: 2})
     assert [it["status"] for it in guarded.service()["taskSets"]] == ["PRIMARY"]
 
