@@ -147,7 +147,8 @@ def deployment_of(
     deaths, latest = deaths or Deaths(), back or forward
     shares = latest.shares or forward.shares
     ours = _made_by(forward, sets)
-    weight = _weight(forward, shares, ours)
+    returned = back is not None and back.status is Status.SUCCEEDED
+    weight = 0.0 if returned else _weight(forward, shares, ours)
     status = status_of(forward, back, weight, now)
     new = next((one for one in sets if one.id in ours), None)
     return Deployment(

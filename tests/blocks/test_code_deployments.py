@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from botocore.stub import Stubber
 
 from blocks.code_deployments import CodeDeployments
 from blocks.containers import Containers
+from blocks.deployment_reports import DeploymentReports
 from blocks.shifts import BlueGreen, Canary, Shift
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.behaviour import Behaviour, image_manifest
 from deployments.sandbox.clock import ManualClock
 from deployments.sandbox.faults import Fault
+from rules.app_specs import AppSpec
 from rules.catalogue import CanaryPolicy, RolloutPolicy
-from rules.errors import Conflict, InvalidInput, Outage, RolloutFailed
+from rules.code_deployments import Report, Status
+from rules.errors import Conflict, Declined, InvalidInput, Outage, RolloutFailed
 from rules.holds import Canary as CanaryView
 from rules.holds import next_step_of_canary
 from rules.judgements import Decision, Judgement
@@ -26,6 +31,7 @@ ACCOUNT, REGION, CLUSTER = "222222222222", "eu-central-1", "batbern-staging"
 NAME, APPLICATION, GROUP, ALARM = "Gateway-4f1c", "batbern", "batbern-staging-gateway", "gateway-5xx"
 SERVICE = Service("gateway", "Gateway", "batbern/gateway", "app", "/health", controller=Controller.CODEDEPLOY)
 POLICY = RolloutPolicy(bake_minutes=2, start_minutes=15, max_failed_tasks=3, total_minutes=60, poll_seconds=1)
+BEGUN = datetime(2026, 1, 5, tzinfo=UTC)
 CANARY = Canary((10,), hold_minutes=3, bake_minutes=2, alarms=(ALARM,))
 
 
@@ -510,3 +516,43 @@ class SetLess:
     def describe_services(self, **request: Any) -> Any:
         answer = self._ecs.describe_services(**request)
         return {"services": [{**one, "taskSets": []} for one in answer["services"]]}
+
+
+# --- what the stand-in does not say --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stubbed(strict_session: Any) -> Iterator[tuple[Any, Stubber]]:
+    client = strict_session.client("codedeploy", endpoint_url="http://127.0.0.1:1")
+    with Stubber(client) as stubber:
+        yield client, stubber
+        stubber.assert_no_pending_responses()
+
+
+def test_an_appspec_that_codedeploy_tells_only_the_hash_of_is_read_once(stubbed: tuple[Any, Stubber]) -> None:
+    client, stubber = stubbed
+    spec = AppSpec("arn:aws:ecs:eu-central-1:222222222222:task-definition/gateway:7", "app", 8080)
+    told = {"revisionType": "AppSpecContent", "appSpecContent": {"sha256": spec.sha256}}
+    full = {"revisionType": "AppSpecContent", "appSpecContent": {"content": spec.text, "sha256": spec.sha256}}
+    info = {"deploymentId": "d-1", "status": "Created", "createTime": BEGUN}
+    asked = {"applicationName": APPLICATION, "revision": told}
+    for look in (1, 2):
+        stubber.add_response("get_deployment", {"deploymentInfo": {**info, "revision": told}}, {"deploymentId": "d-1"})
+        if look == 1:
+            whole = {"applicationName": APPLICATION, "revision": full}
+            stubber.add_response("get_application_revision", whole, asked)
+        stubber.add_client_error("list_deployment_targets", "DeploymentNotStartedException")
+    reports = DeploymentReports(client, APPLICATION, GROUP)
+    expected = Report("d-1", Status.CREATED, BEGUN, spec.task_definition)
+    assert [reports.report("d-1"), reports.report("d-1")] == [expected, expected]
+
+
+def test_an_outage_is_an_outage_and_a_missing_permission_is_named(stubbed: tuple[Any, Stubber]) -> None:
+    client, stubber = stubbed
+    reports = DeploymentReports(client, APPLICATION, GROUP)
+    stubber.add_client_error("get_deployment_group", "ThrottlingException")
+    with pytest.raises(Outage, match="AWS CodeDeploy"):
+        reports.group()
+    stubber.add_client_error("get_deployment_group", "AccessDeniedException", http_status_code=400)
+    with pytest.raises(Declined, match="GetDeploymentGroup"):
+        reports.group()
