@@ -188,10 +188,10 @@ def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for slow, fast in FASTER.items():
         assert slow in text
         text = text.replace(slow, fast)
-    from deployments.sandbox.patience import with_numbers
+    from deployments.sandbox.patience import with_values
 
     file = tmp_path_factory.mktemp("catalogue") / "catalogue.toml"
-    file.write_text(with_numbers(text, SHORTER))
+    file.write_text(with_values(text, SHORTER))
     return file
 
 

@@ -79,6 +79,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     catalogue = Settings().catalogue
     words = "what is promoted, from where to where; the sandbox takes a copy in which a canary is watched for less long"
     parser.add_argument("--catalogue", type=Path, default=catalogue, metavar="FILE", help=words)
+    parser.add_argument("--codedeploy", action="store_true", help="the gateway's traffic is moved by AWS CodeDeploy")
     for name, option in OPTIONS.items():
         default = getattr(Ports(), name)
         aliases = ("--world-port",) if name == "control_room" else ()
@@ -113,6 +114,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         ports=Ports(**{name: getattr(options, name) for name in OPTIONS}),
         minute_seconds=options.minute or usual,
         catalogue=options.catalogue.expanduser().resolve(),
+        codedeploy=options.codedeploy,
     )
 
 

@@ -1,8 +1,10 @@
 """The catalogue of a sandbox: the real policy, limits and all, with less patience.
 
 What a canary is judged by stays; only how long it is watched is shortened, or a story would take half an hour.
+And, where that is asked for, with the load-balanced service given to CodeDeploy.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -11,7 +13,7 @@ HOLD_SECONDS = 150.0
 """Two windows, then a person, and the margin that the product keeps before ECS goes back by itself."""
 TABLE = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
 KEY = re.compile(r"\s*([\w-]+)\s*=")
-Tables = Mapping[str, Mapping[str, float]]
+Tables = Mapping[str, Mapping[str, float | str]]
 
 
 def less_patient(text: str, minute_seconds: float) -> str:
@@ -25,10 +27,20 @@ def less_patient(text: str, minute_seconds: float) -> str:
         },
         "judge": {"segment_seconds": 10, "warm_up_seconds": 10, "silence_seconds": 20},
     }
-    return with_numbers(text, shorter)
+    return with_values(text, shorter)
 
 
-def with_numbers(text: str, tables: Tables) -> str:
+def by_codedeploy(text: str, service: str) -> str:
+    """The text of a catalogue in which CodeDeploy moves the traffic of one service, and its canary has one step."""
+    given = {
+        "controller": "codedeploy",
+        "codedeploy_application": "batbern-{environment}",
+        "codedeploy_group": service,
+    }
+    return with_values(text, {f"services.{service}": given}).replace("steps = [10, 50]", "steps = [10]")
+
+
+def with_values(text: str, tables: Tables) -> str:
     """TOML text with other numbers: a line that is there is replaced, one that lacks is added to its table."""
     missing = {table: dict(numbers) for table, numbers in tables.items()}
     lines: list[str] = []
@@ -44,5 +56,9 @@ def with_numbers(text: str, tables: Tables) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _written(numbers: Mapping[str, float]) -> list[str]:
-    return [f"{key} = {value:g}" for key, value in numbers.items()]
+def _written(values: Mapping[str, float | str]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in values.items()]
+
+
+def _toml(value: float | str) -> str:
+    return json.dumps(value) if isinstance(value, str) else format(value, "g")

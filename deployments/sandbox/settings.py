@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deployments.sandbox.patience import less_patient
+from deployments.sandbox.patience import by_codedeploy, less_patient
+from deployments.sandbox.services.edge import ENTRANCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
@@ -47,6 +48,8 @@ class Settings:
     requests_per_second: float = 10.0
     catalogue: Path = CHECKOUT / "deployments" / "catalogue.toml"
     """What the sandbox's own copy is made of."""
+    codedeploy: bool = False
+    """Whether AWS CodeDeploy moves the gateway's traffic instead of Amazon ECS."""
 
     @property
     def own_catalogue(self) -> Path:
@@ -89,5 +92,6 @@ class Settings:
         }
         if world is not None:
             content["world"] = dict(world)
-        self.own_catalogue.write_text(less_patient(self.catalogue.read_text(), self.minute_seconds))
+        text = less_patient(self.catalogue.read_text(), self.minute_seconds)
+        self.own_catalogue.write_text(by_codedeploy(text, ENTRANCE) if self.codedeploy else text)
         self.file.write_text(json.dumps(content, indent=2) + "\n")

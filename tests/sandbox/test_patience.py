@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.catalogue import load_catalogue
-from deployments.sandbox.patience import HOLD_SECONDS, less_patient, with_numbers
+from deployments.sandbox.patience import HOLD_SECONDS, by_codedeploy, less_patient, with_values
 from deployments.sandbox.settings import Settings
+from rules.vocabulary import Controller
 
 SHIPPED = Settings().catalogue
 NAMES = st.sampled_from(["canary", "judge", "rollout"])
@@ -42,7 +43,7 @@ def test_numbers_are_replaced_or_added_and_all_others_stay(
         for line in (f"[{table}] # why", *(f"{key} = {value}  # what" for key, value in numbers.items()), "")
     ]
     expected = {table: {**before.get(table, {}), **wanted.get(table, {})} for table in {*before, *wanted}}
-    assert tomllib.loads(with_numbers("\n".join(["top = 1", *written]), wanted)) == {"top": 1, **expected}
+    assert tomllib.loads(with_values("\n".join(["top = 1", *written]), wanted)) == {"top": 1, **expected}
 
 
 def test_the_copy_stands_in_the_state_folder_and_the_processes_are_told_of_it(tmp_path: Path) -> None:
@@ -50,3 +51,13 @@ def test_the_copy_stands_in_the_state_folder_and_the_processes_are_told_of_it(tm
     settings.write("postgresql://nobody")
     assert str(settings.own_catalogue) in settings.file.read_text()
     assert load_catalogue(settings.own_catalogue).canary.extensions == 1
+
+
+def test_codedeploy_gets_one_service_and_a_canary_of_the_one_step_that_it_knows(tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.toml"
+    file.write_text(by_codedeploy(less_patient(SHIPPED.read_text(), 1.0), "gateway"))
+    catalogue = load_catalogue(file)
+    by_controller = {it.id for it in catalogue.services.values() if it.controller is Controller.CODEDEPLOY}
+    assert by_controller == {"gateway"}
+    assert catalogue.services["gateway"].codedeploy_group == "gateway"
+    assert catalogue.canary.steps == (10,)
