@@ -18,12 +18,12 @@ def sentence(decision: Decision, rows: Rows, question: Question, policy: JudgePo
     if decision is Decision.HOLD:
         return _silent(rows[question], policy)
     if decision is Decision.ROLL_BACK:
-        said = f"{_found(rows[question], question, policy)} {_odds(question, policy)} Roll back."
+        said, do = f"{_found(rows[question], question, policy)} {_odds(question, policy)}", " Roll back."
     elif decision is Decision.PROMOTE:
-        said = f"{_seen(rows, policy)} {_refuted(policy)} It may go on."
+        said, do = f"{_seen(rows, policy)} {_refuted(policy)}", " It may go on."
     else:
-        said = f"{_seen(rows, policy)} {_too_few(rows, policy)}"
-    return said + _left_out(rows[question], question, policy) + _alone(rows)
+        said, do = f"{_seen(rows, policy)} {_too_few(rows, policy)}", ""
+    return said + _left_out(rows[question], question, policy) + _alone(rows) + do
 
 
 def _found(row: Row, question: Question, policy: JudgePolicy) -> str:
@@ -108,6 +108,8 @@ def _alone(rows: Rows) -> str:
 
 def _number(value: float) -> str:
     """A count as it is read: whole, thousands apart by a narrow gap that does not break."""
+    if value == 0:
+        return "none"
     return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
