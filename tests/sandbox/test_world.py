@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from blocks.catalogue import load_catalogue
 from deployments.sandbox.accounts import SandboxAccounts
 from deployments.sandbox.names import family, service_name
 from deployments.sandbox.room import ControlRoom
+from rules.catalogue import MetricsPolicy
 
 World = dict[str, Any]
 CATALOGUE = load_catalogue(Path(__file__).parents[2] / "deployments" / "catalogue.toml")
@@ -131,3 +133,45 @@ def test_an_unknown_environment_is_named_with_those_that_are_known(room: Control
     with pytest.raises(httpx.HTTPStatusError) as caught:
         room.release("moon", "good", 0)
     assert "allowed is one of dev, staging, production" in caught.value.response.text
+
+
+def test_more_visitors_come_when_they_are_asked_for(room: ControlRoom) -> None:
+    usual = view(room, "production")["visitors"]["per_second"]
+    room.set_visitors("production", 40)
+    try:
+        before, began = view(room, "production")["visitors"], time.monotonic()
+        while (now := view(room, "production")["visitors"])["met"]["requests"] < before["met"]["requests"] + 60:
+            assert time.monotonic() - began < 10
+            time.sleep(0.1)
+        assert now["per_second"] == 40
+        assert sum(it["requests"] for it in now["by_version"].values()) == now["met"]["requests"]
+    finally:
+        room.set_visitors("production", usual)
+
+
+@pytest.mark.parametrize("service", ["gateway", "event-management"])
+def test_services_publish_what_they_count_by_task_definition(world: World, room: ControlRoom, service: str) -> None:
+    cloudwatch = SandboxAccounts(world["aws_url"])(CATALOGUE.environments["production"], "cloudwatch")
+    found = next(it for it in view(room, "production")["services"] if it["id"] == service)
+    policy, definition = CATALOGUE.metrics, found["revisions"][0]["revision"]
+    names = {"service": service, "environment": "production", "task_definition": definition}
+    deadline = time.monotonic() + 10
+    while not (points := latencies(cloudwatch, policy, names)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert all(0 < point["Maximum"] < 10 for point in points)
+
+
+def latencies(cloudwatch: Any, policy: MetricsPolicy, names: dict[str, str]) -> list[dict[str, Any]]:
+    """As the catalogue says where they are."""
+    now = datetime.now(UTC)
+    answer = cloudwatch.get_metric_statistics(
+        Namespace=policy.namespace,
+        MetricName=policy.latency,
+        Dimensions=[{"Name": key, "Value": template.format(**names)} for key, template in policy.dimensions.items()],
+        StartTime=now - timedelta(seconds=60),
+        EndTime=now,
+        Period=policy.resolution_seconds,
+        Statistics=["Maximum"],
+    )
+    return list(answer["Datapoints"])
