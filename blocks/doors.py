@@ -23,13 +23,12 @@ from blocks.load_balancers import LoadBalancers
 from blocks.pager import Pager
 from blocks.parameters import Parameters
 from blocks.probes import Probes
-from blocks.shifts import Controller
 from rules.catalogue import Catalogue, MetricSource
 from rules.errors import InvalidInput
-from rules.vocabulary import Controller as ControllerName
-from rules.vocabulary import Environment, Role, Service
+from rules.vocabulary import Controller, Environment, Role, Service
 
 if TYPE_CHECKING:
+    from blocks.code_deployments import CodeDeployments
     from blocks.metrics import Metrics
 
 B = TypeVar("B", bound=Block)
@@ -65,9 +64,9 @@ class Doors:
         self.parameters = Parameters(account.client("ssm"), environment.parameter_path)
         self.probes = load(Probes, f"{catalogue.application}-{environment.name}")
 
-    def controller(self, service: Service) -> Controller:
+    def controller(self, service: Service) -> "Containers | CodeDeployments":
         """Who moves the traffic of a service."""
-        if service.controller is ControllerName.CODEDEPLOY:
+        if service.controller is Controller.CODEDEPLOY:
             from blocks.code_deployments import CodeDeployments
 
             name = self.environment.name

@@ -94,6 +94,8 @@ class CanaryPolicy:
     """So many further windows are waited for evidence before a person is asked."""
     hold_minutes: float = 60
     """Nobody, and no process of ours, goes on for so long: then ECS by itself gives all traffic to the old version."""
+    codedeploy_minutes: float = 10
+    """By AWS CodeDeploy: so long the new version stays at its one step, whatever the judge says. Whole minutes."""
     sample_seconds: float = 15
     """The numbers are read, and judged, this often."""
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 from itertools import permutations
 from string import Formatter
 
-from rules.catalogue import Catalogue, JudgePolicy, KeyAction, KeyRule, RolloutPolicy
+from rules.catalogue import CanaryPolicy, Catalogue, JudgePolicy, KeyAction, KeyRule, RolloutPolicy
 from rules.telemetry_checks import faults
-from rules.vocabulary import Environment, Service, Strategy
+from rules.vocabulary import Controller, Environment, Service, Strategy
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
@@ -43,6 +43,10 @@ JUDGE_NUMBERS = (
     ("promote_alpha", 0.0001, 0.2),
 )
 """Policy key, the least and the most that makes sense."""
+LONGEST_PAUSE_MINUTES = 20_160
+"""Amazon ECS waits at a pause for two weeks at most."""
+LEAST_STEP = 3
+"""Amazon ECS moves at least so many percent at a time."""
 LEASE_SECONDS = (60, 86_400)
 """What a Prefect server accepts for the lease of a concurrency slot."""
 
@@ -130,6 +134,8 @@ def _services(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(("services",), {}, "at least one service")
     for service in catalogue.services.values():
         yield from _service(service)
+        for name in set(service.strategies) - set(catalogue.environments):
+            yield Problem(("services", service.id, "strategies"), name, f"one of {', '.join(catalogue.environments)}")
     for one, other in permutations(catalogue.services.values(), 2):
         if one.ecs_service.startswith(other.ecs_service):
             allowed = f"a name that {other.id} ({other.ecs_service}) does not also find"
@@ -150,6 +156,17 @@ def _service(service: Service) -> Iterator[Problem]:
     yield from _template(service.id, "ecs_service", service.ecs_service)
     for alarm in service.alarms:
         yield from _template(service.id, "alarms", alarm)
+    if service.controller is Controller.CODEDEPLOY:
+        yield from _codedeploy(service)
+
+
+def _codedeploy(service: Service) -> Iterator[Problem]:
+    if not service.load_balanced:
+        yield Problem(
+            ("services", service.id, "load_balanced"), False, "true: CodeDeploy moves a load balancer's traffic"
+        )
+    for key in ("codedeploy_application", "codedeploy_group"):
+        yield from _template(service.id, key, getattr(service, key))
 
 
 def _template(service: str, key: str, text: str) -> Iterator[Problem]:
@@ -212,11 +229,12 @@ def _flags(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _numbers(catalogue: Catalogue) -> Iterator[Problem]:
     """A duration of nothing, less than nothing or for ever is a mistake; so is a count of nothing."""
-    for policy in ("configuration", "flags", "stability", "rollout", "metrics", "health", "lock"):
+    for policy in ("configuration", "flags", "stability", "rollout", "canary", "metrics", "health", "lock"):
         for key, value in _numbers_of(getattr(catalogue, policy)):
-            if not (math.isfinite(value) and value > 0):
+            if not (math.isfinite(value) and value > 0) and (policy, key, value) != ("canary", "extensions", 0):
                 yield Problem((policy, key), value, "a number above 0")
     yield from _rollout(catalogue.rollout)
+    yield from _canary(catalogue.canary)
     yield from _judge(catalogue.judge)
     shortest, longest = LEASE_SECONDS
     if catalogue.lock.lease_seconds > 0 and not shortest <= catalogue.lock.lease_seconds <= longest:
@@ -239,6 +257,21 @@ def _rollout(policy: RolloutPolicy) -> Iterator[Problem]:
     if policy.total_minutes <= least:
         allowed = f"more than start_minutes and bake_minutes together ({least:g}), or every roll-out would be stopped"
         yield Problem(("rollout", "total_minutes"), policy.total_minutes, allowed)
+
+
+def _canary(policy: CanaryPolicy) -> Iterator[Problem]:
+    steps = policy.steps
+    apart = math.gcd(*steps, 100)
+    if not steps or sorted(set(steps)) != list(steps) or not 0 < steps[0] <= steps[-1] < 100 or apart < LEAST_STEP:  # noqa: PLR2004 - percent
+        allowed = f"rising percentages below 100 with a common step of {LEAST_STEP} or more, such as [10, 50]"
+        yield Problem(("canary", "steps"), list(steps), allowed)
+    needed = policy.window_minutes * (1 + policy.extensions)
+    if not needed < policy.hold_minutes <= LONGEST_PAUSE_MINUTES:
+        allowed = f"more than the window and its extensions together ({needed:g}), at most {LONGEST_PAUSE_MINUTES}"
+        yield Problem(("canary", "hold_minutes"), policy.hold_minutes, allowed)
+    for key in ("hold_minutes", "codedeploy_minutes"):
+        if not float(getattr(policy, key)).is_integer():
+            yield Problem(("canary", key), getattr(policy, key), "whole minutes")
 
 
 def _judge(policy: JudgePolicy) -> Iterator[Problem]:

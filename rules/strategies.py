@@ -23,9 +23,20 @@ def check_strategies(
 def _obstacle(service: Service, strategy: Strategy, canary: CanaryPolicy) -> str:
     if strategy is Strategy.ROLLING:
         return "rolling keeps no old version to go back to; choose blue_green or canary."
-    if service.controller is Controller.CODEDEPLOY and strategy is Strategy.CANARY and len(canary.steps) != 1:
+    if service.controller is Controller.CODEDEPLOY and strategy is Strategy.CANARY:
+        return _obstacle_of_codedeploy(service, canary)
+    return ""
+
+
+def _obstacle_of_codedeploy(service: Service, canary: CanaryPolicy) -> str:
+    if len(canary.steps) != 1:
         steps = ", ".join(map(str, canary.steps))
         return f"CodeDeploy's canary has one step before 100 %, and {steps} are asked for; choose one, or ecs."
+    if canary.codedeploy_minutes <= canary.window_minutes:
+        found = f"{canary.codedeploy_minutes:g} minutes and is judged for {canary.window_minutes:g}"
+        return f"by CodeDeploy a canary stays at its step for {found}; set codedeploy_minutes above window_minutes."
+    if not service.alarms:
+        return "where nobody is there to stop it a canary by CodeDeploy goes on; give it alarms that do."
     return ""
 
 

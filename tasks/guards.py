@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from blocks.containers import Containers
 from rules.alarms import check_alarms
 from rules.strategies import check_pauses
 from rules.vocabulary import Finding, Service, Strategy
@@ -12,8 +13,12 @@ from tasks.promotions import Promotion
 
 @asking("check alarms and numbers")
 def check_guards(promotion: Promotion) -> tuple[Finding, ...]:
-    """Before the start: no alarm rings, which ECS would ignore then, and a canary's numbers really come."""
-    findings = tuple(it for service in promotion.services for it in _check_alarms(promotion, service))
+    """Before the start: no alarm rings, CodeDeploy's groups fit, and a canary's numbers really come."""
+    findings = tuple(
+        it
+        for service in promotion.services
+        for it in (*_check_alarms(promotion, service), *_check_group(promotion, service))
+    )
     canaries = [it for it in promotion.services if promotion.strategy_of(it) is Strategy.CANARY]
     return (*findings, *_check_numbers(promotion, canaries)) if canaries else findings
 
@@ -22,6 +27,15 @@ def _check_alarms(promotion: Promotion, service: Service) -> tuple[Finding, ...]
     environment = promotion.target.environment.name
     names = [alarm.format(environment=environment) for alarm in service.alarms]
     return check_alarms(service.id, names, promotion.target.alarms.states(names) if names else {}, environment)
+
+
+def _check_group(promotion: Promotion, service: Service) -> tuple[Finding, ...]:
+    """Where CodeDeploy moves the traffic: whether its deployment group can do what the catalogue asks for."""
+    controller = promotion.target.controller(service)
+    if isinstance(controller, Containers):
+        return ()
+    state = promotion.target.containers.state(service, promotion.target.environment.name)
+    return controller.preflight(service.id, state.name, promotion.catalogue.rollout)
 
 
 def _check_numbers(promotion: Promotion, canaries: Sequence[Service]) -> tuple[Finding, ...]:

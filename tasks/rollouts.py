@@ -12,7 +12,7 @@ from rules.arrival import check_arrival
 from rules.plans import Plan
 from rules.records import EventKind
 from rules.rollouts import Step, next_step
-from rules.vocabulary import Finding, Service, Strategy, Verdict, worst
+from rules.vocabulary import Controller, Finding, Service, Strategy, Verdict, worst
 from tasks.artifacts import Progress, artifact_key
 from tasks.deciding import decide
 from tasks.following import Follower, Judge, Order
@@ -127,7 +127,9 @@ def shift(promotion: Promotion, service: Service) -> Shift:
     name, rollout, canary = promotion.target.environment.name, promotion.catalogue.rollout, promotion.catalogue.canary
     alarms = tuple(alarm.format(environment=name) for alarm in service.alarms)
     if promotion.strategy_of(service) is Strategy.CANARY:
-        return Canary(canary.steps, canary.hold_minutes, rollout.bake_minutes, alarms)
+        by_codedeploy = service.controller is Controller.CODEDEPLOY
+        held = canary.codedeploy_minutes if by_codedeploy else canary.hold_minutes
+        return Canary(canary.steps, held, rollout.bake_minutes, alarms)
     return BlueGreen(rollout.bake_minutes, alarms)
 
 

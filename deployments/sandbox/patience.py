@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 HOLD_SECONDS = 150.0
 """Two windows, then a person, and the margin that the product keeps before ECS goes back by itself."""
+STEP_SECONDS = 60.0
+"""CodeDeploy's canary stays at its step for so long: a window and what the numbers are late."""
 TABLE = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
 KEY = re.compile(r"\s*([\w-]+)\s*=")
 Tables = Mapping[str, Mapping[str, float | str]]
@@ -30,14 +32,15 @@ def less_patient(text: str, minute_seconds: float) -> str:
     return with_values(text, shorter)
 
 
-def by_codedeploy(text: str, service: str) -> str:
+def by_codedeploy(text: str, service: str, minute_seconds: float) -> str:
     """The text of a catalogue in which CodeDeploy moves the traffic of one service, and its canary has one step."""
+    stays = {"canary": {"codedeploy_minutes": math.ceil(STEP_SECONDS / minute_seconds)}}
     given = {
         "controller": "codedeploy",
         "codedeploy_application": "batbern-{environment}",
         "codedeploy_group": service,
     }
-    return with_values(text, {f"services.{service}": given}).replace("steps = [10, 50]", "steps = [10]")
+    return with_values(text, {f"services.{service}": given, **stays}).replace("steps = [10, 50]", "steps = [10]")
 
 
 def with_values(text: str, tables: Tables) -> str:

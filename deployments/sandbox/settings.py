@@ -93,5 +93,5 @@ class Settings:
         if world is not None:
             content["world"] = dict(world)
         text = less_patient(self.catalogue.read_text(), self.minute_seconds)
-        self.own_catalogue.write_text(by_codedeploy(text, ENTRANCE) if self.codedeploy else text)
+        self.own_catalogue.write_text(by_codedeploy(text, ENTRANCE, self.minute_seconds) if self.codedeploy else text)
         self.file.write_text(json.dumps(content, indent=2) + "\n")

@@ -9,7 +9,7 @@ from rules.strategies import check_pauses, check_strategies
 from rules.vocabulary import Controller, Service, Strategy, Verdict
 
 EVENTS = Service("events", "Events", "batbern/events", "app", "/health")
-BY_CODEDEPLOY = replace(EVENTS, controller=Controller.CODEDEPLOY)
+BY_CODEDEPLOY = replace(EVENTS, controller=Controller.CODEDEPLOY, alarms=("errors",))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,18 @@ def test_what_can_be_done_meets_no_objection(service: Service, strategy: Strateg
 def test_what_cannot_be_done_is_refused_not_approximated(service: Service, strategy: Strategy, why: str) -> None:
     [finding] = check_strategies([service], {"events": strategy}, CanaryPolicy())
     assert finding.verdict is Verdict.FAILED
+    assert why in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("service", "policy", "why"),
+    [
+        (replace(BY_CODEDEPLOY, alarms=()), CanaryPolicy(steps=(10,)), "give it alarms"),
+        (BY_CODEDEPLOY, CanaryPolicy(steps=(10,), codedeploy_minutes=5), "above window_minutes"),
+    ],
+)
+def test_a_canary_by_codedeploy_needs_what_stops_it(service: Service, policy: CanaryPolicy, why: str) -> None:
+    [finding] = check_strategies([service], {"events": Strategy.CANARY}, policy)
     assert why in finding.sentence
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from blocks.catalogue import load_catalogue
 from deployments.sandbox.patience import HOLD_SECONDS, by_codedeploy, less_patient, with_values
 from deployments.sandbox.settings import Settings
-from rules.vocabulary import Controller
+from rules.strategies import check_strategies
+from rules.vocabulary import Controller, Strategy
 
 SHIPPED = Settings().catalogue
 NAMES = st.sampled_from(["canary", "judge", "rollout"])
@@ -55,9 +56,10 @@ def test_the_copy_stands_in_the_state_folder_and_the_processes_are_told_of_it(tm
 
 def test_codedeploy_gets_one_service_and_a_canary_of_the_one_step_that_it_knows(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.toml"
-    file.write_text(by_codedeploy(less_patient(SHIPPED.read_text(), 1.0), "gateway"))
+    file.write_text(by_codedeploy(less_patient(SHIPPED.read_text(), 1.0), "gateway", 1.0))
     catalogue = load_catalogue(file)
     by_controller = {it.id for it in catalogue.services.values() if it.controller is Controller.CODEDEPLOY}
     assert by_controller == {"gateway"}
     assert catalogue.services["gateway"].codedeploy_group == "gateway"
     assert catalogue.canary.steps == (10,)
+    assert check_strategies([catalogue.services["gateway"]], {"gateway": Strategy.CANARY}, catalogue.canary) == ()
