@@ -87,14 +87,14 @@ def _held(service: str, seen: Deployment, canary: Canary, step: int) -> Step:
     why = canary.judgement.sentence if canary.judgement else "No numbers have come yet."
     held = f"{service}: held at {step} % for {canary.held_minutes:.1f} minutes"
     if canary.trusted:
-        return _on(seen, f"{held}; a person said: promote.")
+        return _on(seen, canary, f"{held}; a person said: promote.")
     if decision is Decision.HOLD and not _excused(canary):
         return _ask(seen, canary, f"{held}. {why}")
     policy = canary.policy
     if canary.held_minutes < policy.window_minutes:
         return Step(Move.WAIT, f"{held} of {policy.window_minutes:g}. {why}", seen.weight)
     if decision is Decision.PROMOTE:
-        return _on(seen, f"{held}. {why}")
+        return _on(seen, canary, f"{held}. {why}")
     return _inconclusive(seen, canary, held, why)
 
 
@@ -117,13 +117,17 @@ def _ask(seen: Deployment, canary: Canary, why: str) -> Step:
     return Step(Move.STOP, f"{why} CodeDeploy does not wait for a decision.", seen.weight)
 
 
-def _on(seen: Deployment, why: str) -> Step:
-    if seen.pause is not None and seen.complete:
+def _on(seen: Deployment, canary: Canary, why: str) -> Step:
+    # Who does not wait for our word goes on at its own time; that it may is written down all the same.
+    if seen.complete and (seen.pause is not None or not canary.waits):
         return Step(Move.CONTINUE, why, seen.weight)
     return Step(Move.WAIT, why, seen.weight)
 
 
 def _last(service: str, seen: Deployment, canary: Canary) -> Step:
+    skipped = None if canary.waits or canary.trusted_before else canary.held_at(seen.weight)
+    if skipped is not None:
+        return Step(Move.STOP, f"{service} went on from {skipped} % before anybody could say that it may.", seen.weight)
     silent = canary.judgement is not None and canary.judgement.decision is Decision.HOLD
     if silent and canary.judgement and not canary.trusted_before:
         # Nothing waits for a person any more, and no data is never a pass.

@@ -436,14 +436,32 @@ def test_more_than_one_step_is_refused_not_approximated(world: World) -> None:
 
 
 def judged(decision: Decision) -> Callable[[Observation, RolloutPolicy], Step]:
-    """The rules of a canary about which this was said, half a minute after it reached its step."""
-    view = CanaryView(
-        CanaryPolicy(steps=(10,), window_minutes=0.5),
-        waits=False,
-        judgement=Judgement("gateway", decision, "Said so."),
-        held_minutes=1,
-    )
-    return lambda seen, policy: next_step_of_canary(seen, policy, view)
+    """The rules of a canary about which this was said; what it was allowed to is remembered, as the ledger does."""
+    cleared: set[int] = set()
+
+    def judge(seen: Observation, policy: RolloutPolicy) -> Step:
+        view = CanaryView(
+            CanaryPolicy(steps=(10,), window_minutes=0.5),
+            waits=False,
+            judgement=Judgement("gateway", decision, "Said so."),
+            held_minutes=1,
+            cleared=frozenset(cleared),
+        )
+        step = next_step_of_canary(seen, policy, view)
+        if step.move is Move.CONTINUE:
+            cleared.add(10)
+        return step
+
+    return judge
+
+
+def test_a_canary_that_went_on_while_nobody_looked_comes_back(world: World) -> None:
+    before, order = world.serving(), world.order()
+    id_ = world.controller().start(NAME, order.task_definition, CANARY)
+    world.until(id_, lambda it: it.weight == 100)
+    with pytest.raises(RolloutFailed, match="went on from 10 % before anybody could say that it may"):
+        world.follow(order, CANARY, judge=judged(Decision.PROMOTE))
+    assert world.serving() == before
 
 
 # --- looking -------------------------------------------------------------------------------------------------

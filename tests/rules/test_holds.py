@@ -100,7 +100,15 @@ def test_who_does_not_wait_goes_back_instead_of_going_on_without_evidence() -> N
     codedeploy = Canary(POLICY, waits=False, held_minutes=5)
     assert move(10, replace(codedeploy, judgement=said(Decision.NOT_ENOUGH_DATA)), pause=None) is Move.STOP
     assert move(10, replace(codedeploy, judgement=said(Decision.HOLD), held_minutes=1), pause=None) is Move.STOP
-    assert move(10, replace(codedeploy, judgement=said(Decision.PROMOTE)), pause=None) is Move.WAIT
+    assert move(10, replace(codedeploy, judgement=said(Decision.PROMOTE)), pause=None) is Move.CONTINUE
+    assert move(10, replace(codedeploy, judgement=said(Decision.PROMOTE)), pause=None, complete=False) is Move.WAIT
+
+
+@pytest.mark.parametrize("judgement", [None, said(Decision.NOT_ENOUGH_DATA), said(Decision.PROMOTE)])
+def test_who_does_not_wait_and_went_on_before_it_was_allowed_to_goes_back(judgement: Judgement | None) -> None:
+    one = Canary(CanaryPolicy(steps=(10,)), waits=False, judgement=judgement)
+    assert move(100, one, pause=None) is Move.STOP
+    assert move(100, replace(one, cleared=frozenset({10})), pause=None) is Move.WAIT
 
 
 # --- properties: the rules drive a deployment that obeys them, and may be observed at any moment in any order -------
@@ -127,7 +135,7 @@ deployments = st.builds(deployment, weights, pause=st.sampled_from([None, PAUSE]
 def test_traffic_never_moves_on_without_health(seen: Deployment, canary: Canary) -> None:
     if next_canary_step("gateway", seen, canary).move is Move.CONTINUE:
         assert seen.complete
-        assert seen.pause is not None
+        assert seen.pause is not None or not canary.waits
 
 
 @given(deployments, canaries)
