@@ -63,8 +63,9 @@ def ask_stop(progress: Progress) -> Progress:
 
 
 def hurry(progress: Progress) -> Progress:
-    """Cut the present wait short. Outside a wait it changes nothing."""
-    return replace(progress, hurried=True) if progress.stage in STATUS_OF_WAIT else progress
+    """Cut the present wait short. Outside a wait, or after the end, it changes nothing."""
+    waits = progress.stage in STATUS_OF_WAIT and progress.status not in FINAL
+    return replace(progress, hurried=True) if waits else progress
 
 
 def wanted(plan: RolloutPlan, progress: Progress) -> Wanted:

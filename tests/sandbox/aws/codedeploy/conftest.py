@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.behaviour import Behaviour, image_manifest
 from deployments.sandbox.clock import ManualClock
 
-ACCOUNT, REGION = "222222222222", "eu-central-1"
+ACCOUNT, REGION = "123456789012", "eu-central-1"
 CLUSTER, SERVICE, APPLICATION, GROUP = "batbern-staging", "Gateway-4f1c", "batbern", "batbern-staging-gateway"
 TARGET = f"{CLUSTER}:{SERVICE}"
 TICK = 0.2
@@ -209,15 +211,23 @@ def appspec(definition: str, container: str = "app", port: int = 8080) -> str:
     return json.dumps({"version": 0.0, "Resources": [target]})
 
 
+@pytest.fixture(scope="session")
+def clients(running_aws: AwsStandIn, strict_session: boto3.Session) -> dict[str, Any]:
+    """Of moto's own account, for which nobody takes on a role: they outlive a reset."""
+    names: tuple[Any, ...] = ("ecs", "elbv2", "ecr", "cloudwatch", "codedeploy", "ec2")
+    config = Config(retries={"total_max_attempts": 1})
+    return {name: strict_session.client(name, endpoint_url=running_aws.url, config=config) for name in names}
+
+
 @pytest.fixture
-def empty(aws: AwsStandIn, world_clock: ManualClock, open_client: Callable[..., Any]) -> World:
+def empty(aws: AwsStandIn, world_clock: ManualClock, clients: dict[str, Any]) -> World:
     """A load balancer and a CodeDeploy application; no service yet."""
     names = ("ecs", "elbv2", "ecr", "cloudwatch", "codedeploy")
-    made = World(aws, world_clock, *(open_client(name, account=ACCOUNT) for name in names))
+    made = World(aws, world_clock, *(clients[name] for name in names))
     made.ecs.create_cluster(clusterName=CLUSTER)
     made.ecr.create_repository(repositoryName="batbern/gateway")
     made.codedeploy.create_application(applicationName=APPLICATION, computePlatform="ECS")
-    subnets = open_client("ec2", account=ACCOUNT).describe_subnets()["Subnets"][:2]
+    subnets = clients["ec2"].describe_subnets()["Subnets"][:2]
     balancer = made.elbv2.create_load_balancer(Name="staging", Subnets=[subnet["SubnetId"] for subnet in subnets])
     arn, vpc = (balancer["LoadBalancers"][0][name] for name in ("LoadBalancerArn", "VpcId"))
     made.groups = {name: target_group(made, name, vpc) for name in ("blue", "green")}
