@@ -77,18 +77,19 @@ class CodeDeployments:
 
     def look(self, name: str, container: str) -> Look:
         """One look at a service, which is known to be this group's."""
-        sets, ongoing = self._containers.task_sets(name), self.ongoing()
+        sets = self._containers.task_sets(name)
+        ongoing = self.ongoing(sets)
         carrying = ongoing.carrying if ongoing else self._carrying_at_rest(sets)
         first = primary(sets)
         steady = ongoing is None and first is not None and first.complete
         return Look(ongoing, self._containers.tasks.serving(name, container, carrying), steady)
 
-    def ongoing(self) -> Deployment | None:
+    def ongoing(self, sets: Sequence[TaskSet] | None = None) -> Deployment | None:
         """The deployment in progress, whoever started it. One that is taken back is, until it is back."""
         active = self._reports.active()
         if active is None:
             return self._still_ongoing()
-        found = self._whole(active)
+        found = self._whole(active, sets)
         self._last = found.arn
         return found
 
@@ -98,7 +99,11 @@ class CodeDeployments:
 
     def preflight(self, service: str, name: str, policy: RolloutPolicy) -> tuple[Finding, ...]:
         """Whether the deployment group can do what the catalogue asks for. `name`: the service's in ECS."""
-        return (check_group(service, name, self._containers.cluster, self._reports.group(), policy),)
+        return (check_group(service, name, self._containers.cluster, self.group(), policy),)
+
+    def group(self) -> DeploymentGroup:
+        """The deployment group, as it is now. Raises InvalidInput when it is not there."""
+        return self._reports.group()
 
     def _still_ongoing(self) -> Deployment | None:
         if not self._last:
@@ -106,12 +111,12 @@ class CodeDeployments:
         found = self.deployment(self._last)
         return found if found.status.ongoing else None
 
-    def _whole(self, report: Report) -> Deployment:
-        """A deployment together with its way back."""
+    def _whole(self, report: Report, sets: Sequence[TaskSet] | None = None) -> Deployment:
+        """A deployment together with its way back. `sets`: the service's, where they were just read."""
         forward = self._reports.report(report.takes_back) if report.takes_back else report
         back = self._reports.report(forward.taken_back_by) if forward.taken_back_by else None
         name = self._service()
-        sets = self._containers.task_sets(name)
+        sets = self._containers.task_sets(name) if sets is None else sets
         ends = (back or forward).status.ended
         return deployment_of(forward, back, sets, self._now(), None if ends else self._deaths(name, forward))
 

@@ -25,6 +25,7 @@ from blocks.parameters import Parameters
 from blocks.probes import Probes
 from rules.catalogue import Catalogue, MetricSource
 from rules.errors import InvalidInput
+from rules.traffic import Traffic
 from rules.vocabulary import Controller, Environment, Role, Service
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class Doors:
                 service.codedeploy_group.format(environment=name),
             )
         return self.containers
+
+    def traffic(self, service: Service, name: str) -> Traffic | None:
+        """Where a load balancer sends the traffic of a service, whose full name in ECS is `name`."""
+        controller = self.controller(service)
+        return self.balancers.traffic(name, None if isinstance(controller, Containers) else controller.group())
 
     @cached_property
     def metrics(self) -> "Metrics":

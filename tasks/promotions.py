@@ -19,7 +19,7 @@ from rules.releases import ServiceState, check_running, is_sha, pin
 from rules.run_pages import plan_page
 from rules.strategies import check_strategies
 from rules.traffic import check_traffic
-from rules.vocabulary import Controller, Finding, Release, Role, Service, Strategy, Verdict
+from rules.vocabulary import Finding, Release, Role, Service, Strategy, Verdict
 from tasks.artifacts import artifact_key, publish_markdown
 from tasks.configuration import plan_configuration_change
 from tasks.feature_flags import plan_flag_change
@@ -150,11 +150,10 @@ def plan_beside_images(promotion: Promotion) -> tuple[ConfigurationPlan, FlagPla
 
 def check_balancers(promotion: Promotion, states: Mapping[str, ServiceState]) -> tuple[Finding, ...]:
     """Whether the load balancers of the target send traffic where ECS believes that it goes."""
-    services = [it for it in promotion.services if it.controller is Controller.ECS]  # CodeDeploy's group is a guard
-    balanced = [states[it.id] for it in services if it.load_balanced and it.id in states]
-    looks = [(state, promotion.target.balancers.traffic(state.name)) for state in balanced]
+    balanced = [(it, states[it.id]) for it in promotion.services if it.load_balanced and it.id in states]
+    looks = [(state, promotion.target.traffic(service, state.name)) for service, state in balanced]
     seen = {state.service: replace(look, moving=state.deploying) for state, look in looks if look is not None}
-    return check_traffic(services, seen, promotion.target.environment.name)
+    return check_traffic(promotion.services, seen, promotion.target.environment.name)
 
 
 def publish_plan(promotion: Promotion, plan: Plan | None) -> None:

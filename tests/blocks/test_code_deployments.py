@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from blocks.code_deployments import CodeDeployments
 from blocks.containers import Containers
 from blocks.deployment_reports import DeploymentReports
+from blocks.load_balancers import LoadBalancers
 from blocks.shifts import BlueGreen, Canary, Shift
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.behaviour import Behaviour, image_manifest
@@ -24,7 +25,8 @@ from rules.holds import Canary as CanaryView
 from rules.holds import next_step_of_canary
 from rules.judgements import Decision, Judgement
 from rules.rollouts import Deployment, DeploymentStatus, Move, Observation, Step, next_step_back
-from rules.vocabulary import Controller, Service, Verdict
+from rules.traffic import check_traffic
+from rules.vocabulary import Controller, Finding, Service, Verdict
 from tasks.following import Follower, Order
 
 ACCOUNT, REGION, CLUSTER = "222222222222", "eu-central-1", "batbern-staging"
@@ -495,6 +497,9 @@ def test_a_deployment_that_was_stopped_half_way_for_good_has_not_given_back(worl
     assert (seen.status, seen.weight) == (DeploymentStatus.ROLLBACK_FAILED, 10)
     assert "the new version still has 10 %" in seen.reason
     assert len(controller.look(NAME, "app").serving) == 2
+    after = world.order()
+    assert world.follow(after)[-1].move is Move.DONE  # and the next one tidies up
+    assert world.serving() == {after.digest}
 
 
 def test_the_deployment_group_is_looked_at_before_the_start(world: World) -> None:
@@ -574,3 +579,40 @@ def test_an_outage_is_an_outage_and_a_missing_permission_is_named(stubbed: tuple
     stubber.add_client_error("get_deployment_group", "AccessDeniedException", http_status_code=400)
     with pytest.raises(Declined, match="GetDeploymentGroup"):
         reports.group()
+
+
+def test_the_load_balancer_agrees_with_the_task_sets_until_somebody_turns_its_weights(world: World) -> None:
+    group = world.controller().group()
+    balancers = LoadBalancers(world.clients["ecs"], world.clients["elbv2"], CLUSTER)
+    balanced = replace(SERVICE, load_balanced=True)
+
+    def finding() -> Finding:
+        seen = balancers.traffic(NAME, group)
+        assert seen is not None
+        return check_traffic([balanced], {"gateway": seen}, "staging")[0]
+
+    assert finding().verdict is Verdict.PASSED
+    before = world.weights()
+    other = [{"TargetGroupArn": world.groups[name], "Weight": 0} for name in ("blue", "green")]
+    for entry in other:
+        entry["Weight"] = 0 if before.get(entry["TargetGroupArn"]) else 1
+    forward = [{"Type": "forward", "ForwardConfig": {"TargetGroups": other}}]
+    world.clients["elbv2"].modify_rule(RuleArn=world.rule, Actions=forward)
+    try:
+        assert (finding().verdict, finding().gate) == (Verdict.FAILED, "traffic/gateway")
+    finally:
+        kept = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in before.items()]
+        world.clients["elbv2"].modify_rule(
+            RuleArn=world.rule, Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": kept}}]
+        )
+
+
+def test_one_look_asks_each_question_once(world: World) -> None:
+    id_ = world.controller().start(NAME, world.order().task_definition, CANARY)
+    world.until(id_, lambda it: it.weight == 10)
+    controller = world.controller()
+    controller.look(NAME, "app")
+    world.aws.forget_calls()
+    controller.look(NAME, "app")
+    asked = [call.operation for call in world.aws.calls if not call.operation.endswith("Tasks")]
+    assert sorted(asked) == ["BatchGetDeploymentTargets", "DescribeServices", "GetDeployment", "ListDeployments"]
