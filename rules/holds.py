@@ -105,7 +105,7 @@ def _excused(canary: Canary) -> bool:
 def _inconclusive(seen: Deployment, canary: Canary, held: str, why: str) -> Step:
     policy = canary.policy
     windows = 1 + policy.extensions + canary.granted
-    if canary.waits and canary.held_minutes < policy.window_minutes * windows:
+    if canary.waits and (_excused(canary) or canary.held_minutes < policy.window_minutes * windows):
         return Step(Move.WAIT, f"{held}, {windows} windows of {policy.window_minutes:g} at most. {why}", seen.weight)
     return _ask(seen, canary, f"{held}. {why}")
 

@@ -8,17 +8,16 @@ from typing import Any
 from prefect import get_run_logger
 
 from rules import holds
-from rules.canary_memory import Answer, Happening, Memory, recall, remember
+from rules.canary_memory import Happening, Memory, recall, remember
 from rules.canary_pages import Phase
 from rules.catalogue import RolloutPolicy
-from rules.judgements import Decision, Judgement
+from rules.judgements import Judgement
 from rules.plans import Plan
-from rules.records import EventKind
 from rules.rollouts import Deployment, Move, Observation, Step
 from rules.vocabulary import Controller, Service
 from tasks.canary_numbers import Numbers
+from tasks.canary_records import observed
 from tasks.promotions import Promotion
-from tasks.records import write
 from tasks.telling_canaries import Telling
 from tasks.waves import Question, Wave
 
@@ -48,7 +47,7 @@ class Canary:
         self._memory = Memory(service.id, "")
         self._judgement: Judgement | None = None
         self._sampled_at: datetime | None = None
-        self._question: Question | None = None
+        self._heard = wave.answers(service.id)
         self._arrived = False
 
     def __call__(self, seen: Observation, policy: RolloutPolicy) -> Step:
@@ -58,8 +57,8 @@ class Canary:
             return holds.next_step_of_canary(seen, policy, self._view(0.0))
         self._recall(forward)
         self._notice(forward)
-        self._hear(forward)
         self._sample(forward)
+        self._hear(forward)  # last, so that a word spoken while the numbers were read counts
         step = holds.next_step_of_canary(seen, policy, self._view(forward.weight))
         self._prepare(step, forward)
         return step
@@ -68,21 +67,14 @@ class Canary:
 
     def _recall(self, deployment: Deployment) -> None:
         if self._memory.deployment != deployment.arn:
-            records = self._promotion.application.ledger.records()
-            self._memory = recall(records, self._service.id, deployment.arn)
+            self._remember_all(deployment.arn)
+
+    def _remember_all(self, deployment: str) -> None:
+        self._memory = recall(self._promotion.application.ledger.records(), self._service.id, deployment)
 
     def _happened(self, happened: Happening, sentence: str, **details: Any) -> None:
-        record = write(
-            self._promotion.application.ledger,
-            EventKind.ROLLOUT_OBSERVED,
-            self._promotion.target.environment.name,
-            sentence,
-            self._plan_hash,
-            service=self._service.id,
-            deployment=self._memory.deployment,
-            happened=happened,
-            **details,
-        )
+        of = (self._service.id, self._memory.deployment)
+        record = observed(self._promotion, self._plan_hash, of, happened, sentence, **details)
         self._memory = remember(self._memory, record)
 
     def _notice(self, deployment: Deployment) -> None:
@@ -143,25 +135,15 @@ class Canary:
     # --- people ----------------------------------------------------------------------------------------------
 
     def _hear(self, deployment: Deployment) -> None:
-        """What a person said meanwhile."""
-        if self._question is None:
-            return
-        reply = self._wave.reply_to(self._question.key)
-        if reply is None:
-            return
-        self._question = None
-        step = self._view(deployment.weight).held_at(deployment.weight) or int(deployment.weight)
-        said = f": {reply.comment}" if reply.comment else ""
-        sentence = f"{self._service.id} at {step} %: a person said {reply.answer.value}{said}."
-        self._happened(Happening.ANSWERED, sentence, step=step, answer=reply.answer, comment=reply.comment)
-        if reply.answer is Answer.ABORT:
-            self._happened(Happening.ABORTED, sentence, why=sentence)
+        """What a person said meanwhile is in the ledger."""
+        if (answers := self._wave.answers(self._service.id)) != self._heard:
+            self._heard = answers
+            self._remember_all(deployment.arn)
 
     def _prepare(self, step: Step, deployment: Deployment) -> None:
         """What must be known before the step is taken."""
-        if step.move is not Move.ASK and self._question is not None:
+        if step.move is not Move.ASK:
             self._wave.withdraw(self._service.id)  # the judge has made up its mind meanwhile
-            self._question = None
         if step.move is Move.CONTINUE and deployment.weight == 0:
             if self._memory.started_at is None:
                 self._start(deployment)
@@ -173,22 +155,24 @@ class Canary:
         elif step.move is Move.STOP and not self._memory.aborted:
             self._happened(Happening.ABORTED, step.why, why=step.why)
             self._telling.tell(Phase.RETURNED, step.why, self._judgement)
-        elif step.move is Move.ASK and self._question is None:
+        elif step.move is Move.ASK and not self._wave.asks(self._service.id):
             self._ask(step, deployment)
 
     def _ask(self, step: Step, deployment: Deployment) -> None:
-        held = self._view(deployment.weight).held_at(deployment.weight)
-        urgent = self._judgement is not None and self._judgement.decision is Decision.HOLD
-        self._happened(Happening.ASKED, step.why, step=held, urgent=urgent)
         expires = deployment.pause.expires_at if deployment.pause else self._now() + timedelta(minutes=1)
-        seconds = (expires - self._now()).total_seconds() - MARGIN_SECONDS
-        # Prefect takes lower-case letters, digits and dashes.
-        key = f"{self._service.id}-{self._memory.questions}-{sha256(deployment.arn.encode()).hexdigest()[:12]}"
         self._telling.stands(deployment, None)
-        page = self._telling.question(step.why, self._judgement)
-        self._question = Question(self._service.id, key, page, max(seconds, 1.0), urgent)
-        self._wave.ask(self._question)
-        self._telling.tell(Phase.ASKED, step.why, self._judgement)
+        question = Question(
+            service=self._service.id,
+            deployment=deployment.arn,
+            step=self._view(deployment.weight).held_at(deployment.weight) or round(deployment.weight),
+            # Prefect takes lower-case letters, digits and dashes.
+            key=f"{self._service.id}-{self._memory.questions + 1}-{sha256(deployment.arn.encode()).hexdigest()[:12]}",
+            page=self._telling.question(step.why, self._judgement),
+            seconds=max((expires - self._now()).total_seconds() - MARGIN_SECONDS, 1.0),
+        )
+        if self._wave.ask(question, self._heard):
+            self._happened(Happening.ASKED, step.why, step=question.step)
+            self._telling.tell(Phase.ASKED, step.why, self._judgement)
 
 
 def _forward(seen: Observation) -> Deployment | None:

@@ -19,7 +19,9 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from rules.canary_memory import Answer
-from tasks.waves import Question, Reply, Wave
+from tasks.canary_records import said
+from tasks.promotions import Promotion
+from tasks.waves import Question, Wave
 
 logger = get_logger("promotion-flows.deciding")
 
@@ -41,7 +43,7 @@ class CanaryDecision(RunInput):
     comment: str = Field(default="", description="Why. It stands in the ledger.")
 
 
-def decide(wave: Wave, question: Question) -> None:
+def decide(promotion: Promotion, plan_hash: str, wave: Wave, question: Question) -> None:
     """Pauses the run until the question is answered, or is no longer one. No answer in time is to abort."""
     answered = threading.Event()
     watching = partial(_answer_ourselves, wave, question, UUID(str(flow_run.id)), answered)
@@ -49,7 +51,7 @@ def decide(wave: Wave, question: Question) -> None:
     watcher = threading.Thread(target=copy_context().run, args=(watching,), daemon=True)
     watcher.start()
     try:
-        said = pause_flow_run(
+        reply = pause_flow_run(
             wait_for_input=CanaryDecision.with_initial_data(description=question.page),
             timeout=round(question.seconds + 2 * GRACE_SECONDS),
             poll_interval=POLL_SECONDS,
@@ -58,9 +60,11 @@ def decide(wave: Wave, question: Question) -> None:
     finally:
         answered.set()
         watcher.join()
-    if wave.is_open(question):
-        get_run_logger().info("%s: %s. %s", question.service, said.decision, said.comment)
-        wave.reply(question, Reply(Answer(said.decision), said.comment))
+    if reply.comment == WITHDRAWN:
+        return
+    get_run_logger().info("%s: %s. %s", question.service, reply.decision, reply.comment)
+    said(promotion, plan_hash, question, Answer(reply.decision), reply.comment)
+    wave.answered(question)
 
 
 def _answer_ourselves(wave: Wave, question: Question, run_id: UUID, answered: threading.Event) -> None:

@@ -3,7 +3,7 @@
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 
-from rules.records import Event, EventKind
+from rules.records import EventKind, Record
 from rules.rollouts import Deployment
 from rules.settling import unsettled
 from rules.vocabulary import Controller, Service
@@ -17,20 +17,23 @@ from tasks.records import write
 def look_back(promotion: Promotion) -> None:
     """Writes down which roll-outs of dead runs ECS itself has taken back, unless somebody is at work just now."""
     environment = promotion.target.environment.name
-    if _somebody_holds(lock_name(promotion.application.name, environment)):
-        return
     services = {it.id: it for it in promotion.target.services if it.controller is Controller.ECS}
-    for intent in unsettled(promotion.application.ledger.records(), environment):
-        service = services.get(str(intent.details.get("service", "")))
-        if intent.kind is EventKind.ROLLOUT_INTENT and service and intent.run_id != promotion.run_id:
-            _settle(promotion, service, intent)
+    records = list(promotion.application.ledger.records())
+    pending = unsettled(records, environment)
+    if not pending or _somebody_holds(lock_name(promotion.application.name, environment)):
+        return
+    for record in records:
+        intent, service = record.event, services.get(str(record.event.details.get("service", "")))
+        if intent in pending and intent.kind is EventKind.ROLLOUT_INTENT and service:
+            _settle(promotion, service, record)
 
 
-def _settle(promotion: Promotion, service: Service, intent: Event) -> None:
-    environment = promotion.target.environment.name
+def _settle(promotion: Promotion, service: Service, record: Record) -> None:
+    environment, intent = promotion.target.environment.name, record.event
     name = promotion.target.containers.state(service, environment).name
     ended = promotion.target.containers.last_deployment(name, intent.details["after"]["task_definition"])
-    if ended is None or not ended.status.gave_back:
+    # One that is older than the intent was some other run's: the same image is the same task definition.
+    if ended is None or not ended.status.gave_back or ended.created_at < record.at:
         return
     sentence = told(service.id, ended)
     get_run_logger().warning("%s (begun by run %s)", sentence, intent.run_id)

@@ -45,7 +45,7 @@ def roll_out_wave(promotion: Promotion, plan: Plan, moving: Sequence[Service]) -
     try:
         while not _all_over(futures):
             if question := wave.open_question():
-                decide(wave, question)
+                decide(promotion, plan.hash, wave, question)
             _tell_failures(wave, futures)
             time.sleep(LOOK_SECONDS)
     except BaseException as error:  # a cancelled run, too, must not go back while its followers go forward

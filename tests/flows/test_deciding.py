@@ -2,7 +2,10 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextvars import copy_context
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -11,75 +14,91 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from rules.canary_memory import Answer
+from rules.canary_memory import Answer, Memory, recall
+from rules.records import Event, Record, chain
 from tasks.deciding import decide
-from tasks.waves import Question, Reply, Wave
+from tasks.waves import Question, Wave
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PATIENCE = 60.0
 
 
-def question(seconds: float = 120) -> Question:
-    return Question("gateway", "gateway-1", "# Too few requests\n\n| n |\n|---|\n| 3 |", seconds)
+class Notebook:
+    """A ledger that keeps its records in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def append(self, event: Event) -> Record:
+        self.records.append(chain(self.records[-1] if self.records else None, event, datetime.now(UTC)))
+        return self.records[-1]
 
 
-class Seen:
-    """What the person sees of the run. A class of its own, because Prefect copies a flow's lists."""
+class Case:
+    """A wave with a question, and whoever answers it. A class of its own, because Prefect copies a flow's lists."""
 
-    run_id = ""
+    def __init__(self, seconds: float = 120) -> None:
+        self.run_id, self.ledger, self.wave = "", Notebook(), Wave()
+        page = "# Too few requests"
+        self.question = Question("gateway", "arn:deployment", 10, "gateway-1", page, seconds)
+        application = SimpleNamespace(ledger=self.ledger)
+        environment = SimpleNamespace(name="staging")
+        self.promotion: Any = SimpleNamespace(application=application, target=SimpleNamespace(environment=environment))
+
+    def memory(self) -> Memory:
+        return recall(self.ledger.records, "gateway", "arn:deployment")
+
+    def paused(self) -> UUID:
+        deadline = time.monotonic() + PATIENCE
+        with get_client(sync_client=True) as client:
+            while time.monotonic() < deadline:
+                state = client.read_flow_run(UUID(self.run_id)).state if self.run_id else None
+                if state and state.is_paused():
+                    return UUID(self.run_id)
+                time.sleep(0.2)
+        raise AssertionError("the run is not paused")
+
+    def resume(self, **answer: str) -> None:
+        run_id = self.paused()
+        with get_client(sync_client=True) as client:
+            client.resume_flow_run(run_id, run_input=answer)
 
 
 @flow(name="asks", persist_result=False)
-def asks(wave: Any, asked: Any, seen: Any) -> None:
-    seen.run_id = str(flow_run.id)
-    wave.ask(asked)
-    decide(wave, asked)
+def asks(case: Any) -> None:
+    case.run_id = str(flow_run.id)
+    assert case.wave.ask(case.question, heard=0)
+    decide(case.promotion, "plan", case.wave, case.question)
 
 
-def paused(seen: Seen) -> UUID:
-    deadline = time.monotonic() + PATIENCE
-    with get_client(sync_client=True) as client:
-        while time.monotonic() < deadline:
-            if seen.run_id and (state := client.read_flow_run(UUID(seen.run_id)).state) and state.is_paused():
-                return UUID(seen.run_id)
-            time.sleep(0.2)
-    raise AssertionError("the run is not paused")
-
-
-def run(wave: Wave, asked: Question, act: Any) -> None:
-    seen = Seen()
-    person = threading.Thread(target=copy_context().run, args=(act, seen))
+def run(case: Case, act: Callable[[], object]) -> None:
+    person = threading.Thread(target=copy_context().run, args=(act,))
     person.start()
-    asks(wave, asked, seen)
+    asks(case)
     person.join()
 
 
-def test_what_a_person_answers_reaches_the_follower() -> None:
-    wave = Wave()
-
-    def promote(seen: Seen) -> None:
-        with get_client(sync_client=True) as client:
-            client.resume_flow_run(paused(seen), run_input={"decision": "promote", "comment": "watched the logs"})
-
-    run(wave, question(), promote)
-    assert wave.reply_to("gateway-1") == Reply(Answer.PROMOTE, "watched the logs")
+def test_what_a_person_answers_is_in_the_ledger_before_the_follower_hears_of_it() -> None:
+    case = Case()
+    run(case, lambda: case.resume(decision="promote", comment="watched the logs"))
+    [said] = case.memory().answers
+    assert (said.step, said.answer) == (10, Answer.PROMOTE)
+    assert "watched the logs" in case.ledger.records[0].event.sentence
+    assert (case.wave.answers("gateway"), case.wave.asks("gateway")) == (1, False)
 
 
 def test_a_question_that_has_answered_itself_holds_nothing_up() -> None:
-    wave = Wave()
+    case = Case()
 
-    def roll_back(seen: Seen) -> None:
-        paused(seen)
-        wave.fail("gateway", "5 % errors")
+    def roll_back() -> None:
+        case.paused()
+        case.wave.fail("gateway", "5 % errors")
 
-    run(wave, question(), roll_back)
-    assert wave.reply_to("gateway-1") is None
+    run(case, roll_back)
+    assert case.ledger.records == []
 
 
 def test_nobody_answers_and_that_is_to_abort() -> None:
-    wave = Wave()
-    run(wave, question(seconds=3), paused)
-    reply = wave.reply_to("gateway-1")
-    assert reply is not None
-    assert reply.answer is Answer.ABORT
-    assert "nobody answered" in reply.comment
+    case = Case(seconds=3)
+    run(case, case.paused)
+    assert "nobody answered" in case.memory().aborted

@@ -75,6 +75,12 @@ def test_without_evidence_it_is_extended_and_then_a_person_is_asked() -> None:
     assert move(10, replace(canary, held_minutes=10, trusted=True)) is Move.CONTINUE
 
 
+def test_a_window_that_a_person_gives_begins_when_it_is_given() -> None:
+    late = Canary(POLICY, judgement=said(Decision.NOT_ENOUGH_DATA), held_minutes=30, granted=1)
+    assert move(10, replace(late, excused_minutes=1)) is Move.WAIT
+    assert move(10, replace(late, excused_minutes=6)) is Move.ASK
+
+
 def test_no_numbers_at_all_is_not_a_pass() -> None:
     assert move(10, Canary(POLICY, judgement=None, held_minutes=60)) is Move.ASK
 
