@@ -1,209 +1,50 @@
-"""AWS CodeDeploy as a mover of traffic, against the stand-in; time moves when a test says so. A minute is a second."""
+"""AWS CodeDeploy as a mover of traffic, against the stand-in. A minute is a second."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from botocore.stub import Stubber
+from codedeploy_world import (
+    ALARM,
+    APPLICATION,
+    BEGUN,
+    CANARY,
+    CLUSTER,
+    GROUP,
+    NAME,
+    POLICY,
+    SERVICE,
+    World,
+    furnish,
+    lend,
+)
 
 from blocks.code_deployments import CodeDeployments
 from blocks.containers import Containers
 from blocks.deployment_reports import DeploymentReports
 from blocks.load_balancers import LoadBalancers
-from blocks.shifts import BlueGreen, Canary, Shift
+from blocks.shifts import BlueGreen
 from deployments.sandbox.aws.host import AwsStandIn
-from deployments.sandbox.behaviour import Behaviour, image_manifest
 from deployments.sandbox.clock import ManualClock
 from deployments.sandbox.faults import Fault
 from rules.app_specs import AppSpec
-from rules.catalogue import CanaryPolicy, RolloutPolicy
 from rules.code_deployments import Report, Status
 from rules.errors import Conflict, Declined, InvalidInput, Outage, RolloutFailed
-from rules.holds import Canary as CanaryView
-from rules.holds import next_step_of_canary
-from rules.judgements import Decision, Judgement
-from rules.rollouts import Deployment, DeploymentStatus, Move, Observation, Step, next_step_back
+from rules.rollouts import DeploymentStatus, Move, next_step_back
 from rules.traffic import check_traffic
-from rules.vocabulary import Controller, Finding, Service, Verdict
-from tasks.following import Follower, Order
-
-ACCOUNT, REGION, CLUSTER = "222222222222", "eu-central-1", "batbern-staging"
-NAME, APPLICATION, GROUP, ALARM = "Gateway-4f1c", "batbern", "batbern-staging-gateway", "gateway-5xx"
-SERVICE = Service("gateway", "Gateway", "batbern/gateway", "app", "/health", controller=Controller.CODEDEPLOY)
-POLICY = RolloutPolicy(bake_minutes=2, start_minutes=15, max_failed_tasks=3, total_minutes=60, poll_seconds=1)
-BEGUN = datetime(2026, 1, 5, tzinfo=UTC)
-CANARY = Canary((10,), hold_minutes=3, bake_minutes=2, alarms=(ALARM,))
-
-
-@dataclass
-class World:
-    """One service that CodeDeploy deploys to, behind a load balancer."""
-
-    aws: AwsStandIn
-    clock: ManualClock
-    clients: dict[str, Any]
-    groups: dict[str, str] = field(default_factory=dict)
-    rule: str = ""
-    now: float = 0.0
-    versions: int = 0
-
-    def pause(self, seconds: float) -> None:
-        for _ in range(5):
-            self.clock.advance(seconds / 5)
-            self.aws.tick()
-        self.now += seconds
-
-    def controller(self, codedeploy: Any = None, group: str = GROUP) -> CodeDeployments:
-        containers = Containers(self.clients["ecs"], CLUSTER)
-        return CodeDeployments(codedeploy or self.clients["codedeploy"], containers, APPLICATION, group, self.clock.now)
-
-    def order(self, **behaviour: Any) -> Order:
-        """To a new version."""
-        self.versions += 1
-        manifest = image_manifest("batbern/gateway", f"{self.versions:07x}", {"*": Behaviour(**behaviour)})
-        tag = f"{self.versions:07x}"
-        put = self.clients["ecr"].put_image(repositoryName="batbern/gateway", imageManifest=manifest, imageTag=tag)
-        image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/batbern/gateway:{tag}"
-        answer = self.clients["ecs"].register_task_definition(
-            family="gateway",
-            containerDefinitions=[{"name": "app", "image": image, "portMappings": [{"containerPort": 8080}]}],
-            requiresCompatibilities=["FARGATE"],
-            networkMode="awsvpc",
-            cpu="256",
-            memory="512",
-        )
-        definition = answer["taskDefinition"]["taskDefinitionArn"]
-        return Order("gateway", NAME, "app", definition, put["image"]["imageId"]["imageDigest"])
-
-    def follow(self, order: Order, how: Shift | None = None, **more: Any) -> list[Step]:
-        steps: list[Step] = []
-        follower = Follower(self.controller(), POLICY, steps.append, clock=lambda: self.now, pause=self.pause)
-        follower.follow(order, how or BlueGreen(2), **more)
-        return steps
-
-    def until(self, deployment: str, done: Callable[[Deployment], bool]) -> Deployment:
-        controller = self.controller()
-        for _ in range(300):
-            found = controller.deployment(deployment)
-            if done(found):
-                return found
-            self.pause(0.5)
-        raise AssertionError(f"still {found}")
-
-    def asked(self, operation: str) -> int:
-        return sum(1 for call in self.aws.calls if call.operation == operation)
-
-    def weights(self) -> dict[str, int]:
-        [action] = self.clients["elbv2"].describe_rules(RuleArns=[self.rule])["Rules"][0]["Actions"]
-        return {it["TargetGroupArn"]: it["Weight"] for it in action["ForwardConfig"]["TargetGroups"]}
-
-    def ring(self, state: str) -> None:
-        self.clients["cloudwatch"].set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="told so")
-
-    def settle(self) -> None:
-        """Whatever is in progress comes back; a way back is waited for."""
-        controller = self.controller()
-        while ongoing := controller.ongoing():
-            controller.stop(ongoing.arn)
-            self.pause(1)
-
-    def serving(self) -> frozenset[str]:
-        return self.controller().look(NAME, "app").serving
+from rules.vocabulary import Finding, Verdict
 
 
 @pytest.fixture(scope="module")
 def furnished(running_aws: AwsStandIn, world_clock: ManualClock, open_session_client: Callable[..., Any]) -> World:
-    """One world for all tests here: each brings its own version; what it leaves in progress is taken back."""
-    running_aws.reset()
-    names = ("ecs", "elbv2", "ecr", "cloudwatch", "codedeploy", "ec2")
-    made = World(running_aws, world_clock, {name: open_session_client(name) for name in names})
-    made.clients["ecr"].create_repository(repositoryName="batbern/gateway")
-    made.clients["ecs"].create_cluster(clusterName=CLUSTER)
-    _balance(made)
-    _serve(made, made.order())
-    _take_charge(made)
-    return made
+    return furnish(running_aws, world_clock, open_session_client)
 
 
 @pytest.fixture
 def world(furnished: World) -> Iterator[World]:
-    furnished.aws.faults.clear()
-    furnished.aws.forget_calls()
-    yield furnished
-    furnished.aws.faults.clear()
-    furnished.ring("OK")
-    furnished.settle()
-
-
-def _balance(world: World) -> None:
-    elbv2 = world.clients["elbv2"]
-    subnets = [it["SubnetId"] for it in world.clients["ec2"].describe_subnets()["Subnets"][:2]]
-    [balancer] = elbv2.create_load_balancer(Name="staging", Subnets=subnets)["LoadBalancers"]
-    for name in ("blue", "green"):
-        made = elbv2.create_target_group(
-            Name=name, Protocol="HTTP", Port=8080, VpcId=balancer["VpcId"], TargetType="ip"
-        )
-        world.groups[name] = made["TargetGroups"][0]["TargetGroupArn"]
-    nothing = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
-    listener = elbv2.create_listener(
-        LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=[nothing]
-    )["Listeners"][0]["ListenerArn"]
-    forward = {"TargetGroups": [{"TargetGroupArn": world.groups["blue"], "Weight": 1}]}
-    world.rule = elbv2.create_rule(
-        ListenerArn=listener,
-        Priority=1,
-        Conditions=[{"Field": "path-pattern", "Values": ["/*"]}],
-        Actions=[{"Type": "forward", "ForwardConfig": forward}],
-    )["Rules"][0]["RuleArn"]
-    world.groups["listener"] = listener
-
-
-def _serve(world: World, first: Order) -> None:
-    balancer = {"targetGroupArn": world.groups["blue"], "containerName": "app", "containerPort": 8080}
-    world.clients["ecs"].create_service(
-        cluster=CLUSTER,
-        serviceName=NAME,
-        taskDefinition=first.task_definition,
-        desiredCount=2,
-        launchType="FARGATE",
-        deploymentController={"type": "CODE_DEPLOY"},
-        loadBalancers=[balancer],
-    )
-    for _ in range(10):
-        world.pause(0.2)
-
-
-def _take_charge(world: World) -> None:
-    world.clients["codedeploy"].create_application(applicationName=APPLICATION, computePlatform="ECS")
-    pair = {
-        "targetGroups": [{"name": "blue"}, {"name": "green"}],
-        "prodTrafficRoute": {"listenerArns": [world.groups["listener"]]},
-    }
-    world.clients["codedeploy"].create_deployment_group(
-        applicationName=APPLICATION,
-        deploymentGroupName=GROUP,
-        serviceRoleArn=f"arn:aws:iam::{ACCOUNT}:role/codedeploy",
-        deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
-        ecsServices=[{"clusterName": CLUSTER, "serviceName": NAME}],
-        loadBalancerInfo={"targetGroupPairInfoList": [pair]},
-        blueGreenDeploymentConfiguration={
-            "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": 2},
-            "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT", "waitTimeInMinutes": 0},
-        },
-    )
-    world.clients["cloudwatch"].put_metric_alarm(
-        AlarmName=ALARM,
-        Namespace="Tests",
-        MetricName="none",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="ignore",
-    )
+    yield from lend(furnished)
 
 
 # --- blue-green ----------------------------------------------------------------------------------------------
@@ -370,100 +211,6 @@ def test_a_short_outage_of_the_api_does_not_end_a_roll_out(world: World) -> None
     order = world.order()
     world.aws.faults.add(Fault(target="aws", operation="GetDeployment", kind="throttle", times=3))
     assert world.follow(order)[-1].move is Move.DONE
-
-
-# --- canaries ------------------------------------------------------------------------------------------------
-
-
-def test_a_canary_has_one_step_and_then_everything(world: World) -> None:
-    order = world.order()
-    steps = world.follow(order, CANARY, judge=judged(Decision.PROMOTE))
-    assert sorted({step.weight for step in steps}) == [0, 10, 100]
-    assert world.serving() == {order.digest}
-
-
-def test_the_two_versions_of_a_canary_are_known_by_their_target_groups(world: World) -> None:
-    before = Containers(world.clients["ecs"], CLUSTER).arm(NAME)
-    order = world.order()
-    id_ = world.controller().start(NAME, order.task_definition, CANARY)
-    seen = world.until(id_, lambda it: it.weight == 10)
-    assert seen.old is not None
-    assert seen.new is not None
-    assert seen.old == before
-    assert (seen.old.target_group, seen.new.target_group) == (world.groups["blue"], world.groups["green"])
-    assert seen.carrying == {seen.old.task_definition, order.task_definition}
-    assert seen.complete
-
-
-def test_a_canary_that_cannot_be_judged_comes_back_because_nothing_waits(world: World) -> None:
-    before = world.serving()
-    with pytest.raises(RolloutFailed, match="CodeDeploy does not wait for a decision"):
-        world.follow(world.order(), CANARY, judge=judged(Decision.NOT_ENOUGH_DATA))
-    assert world.serving() == before
-
-
-def test_a_traffic_configuration_of_ours_is_made_once(world: World) -> None:
-    for _ in range(2):
-        world.controller().start(NAME, world.order().task_definition, replace(CANARY, steps=(20,)))
-        world.settle()
-    assert world.asked("CreateDeploymentConfig") == 1
-    name = "promotion-flows-canary-20-3"
-    info = world.clients["codedeploy"].get_deployment_config(deploymentConfigName=name)["deploymentConfigInfo"]
-    step = {"canaryPercentage": 20, "canaryInterval": 3}
-    assert info["trafficRoutingConfig"] == {"type": "TimeBasedCanary", "timeBasedCanary": step}
-
-
-def test_amazons_own_traffic_configuration_is_used_where_it_fits(world: World) -> None:
-    id_ = world.controller().start(NAME, world.order().task_definition, replace(CANARY, hold_minutes=15))
-    info = world.clients["codedeploy"].get_deployment(deploymentId=id_)["deploymentInfo"]
-    assert info["deploymentConfigName"] == "CodeDeployDefault.ECSCanary10Percent15Minutes"
-    assert world.asked("CreateDeploymentConfig") == 0
-
-
-def test_a_traffic_configuration_of_that_name_that_says_something_else_is_refused(world: World) -> None:
-    step = {"canaryPercentage": 50, "canaryInterval": 3}
-    world.clients["codedeploy"].create_deployment_config(
-        deploymentConfigName="promotion-flows-canary-30-3",
-        computePlatform="ECS",
-        trafficRoutingConfig={"type": "TimeBasedCanary", "timeBasedCanary": step},
-    )
-    with pytest.raises(InvalidInput, match="promotion-flows-canary-30-3"):
-        world.controller().start(NAME, world.order().task_definition, replace(CANARY, steps=(30,)))
-
-
-def test_more_than_one_step_is_refused_not_approximated(world: World) -> None:
-    with pytest.raises(InvalidInput, match=r"'10, 50'; allowed is one step"):
-        world.controller().start(NAME, world.order().task_definition, replace(CANARY, steps=(10, 50)))
-    assert world.asked("CreateDeployment") == 0
-
-
-def judged(decision: Decision) -> Callable[[Observation, RolloutPolicy], Step]:
-    """The rules of a canary about which this was said; what it was allowed to is remembered, as the ledger does."""
-    cleared: set[int] = set()
-
-    def judge(seen: Observation, policy: RolloutPolicy) -> Step:
-        view = CanaryView(
-            CanaryPolicy(steps=(10,), window_minutes=0.5),
-            waits=False,
-            judgement=Judgement("gateway", decision, "Said so."),
-            held_minutes=1,
-            cleared=frozenset(cleared),
-        )
-        step = next_step_of_canary(seen, policy, view)
-        if step.move is Move.CONTINUE:
-            cleared.add(10)
-        return step
-
-    return judge
-
-
-def test_a_canary_that_went_on_while_nobody_looked_comes_back(world: World) -> None:
-    before, order = world.serving(), world.order()
-    id_ = world.controller().start(NAME, order.task_definition, CANARY)
-    world.until(id_, lambda it: it.weight == 100)
-    with pytest.raises(RolloutFailed, match="went on from 10 % before anybody could say that it may"):
-        world.follow(order, CANARY, judge=judged(Decision.PROMOTE))
-    assert world.serving() == before
 
 
 # --- looking -------------------------------------------------------------------------------------------------
