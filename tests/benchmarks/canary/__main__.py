@@ -15,7 +15,7 @@ from tests.benchmarks.canary.measuring import Cell, cell, runs_of
 from tests.benchmarks.canary.scenarios import RATES, SCENARIOS
 
 PLOTS = Path(".state/bench-canary")
-SEEDS, SHORT_SEEDS = 2000, 100
+SEEDS, SHORT_SEEDS = 5000, 300
 
 
 @dataclass(frozen=True, slots=True)

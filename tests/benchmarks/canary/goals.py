@@ -106,7 +106,7 @@ def _silent(cells: Cells) -> Iterable[Goal]:
         promoted, runs = sum(max(it.promoted) for it in silent), sum(it.found[OURS].runs for it in silent)
         peers = {name: sum(it.found[name].runs - it.found[name].rolled_back for it in silent) / runs for name in PEERS}
         through = ", ".join(f"{name}: {share:.0%}" for name, share in peers.items() if share > 0)
-        yield Goal("silent canary promoted", "0", f"{promoted}/{runs}", promoted == 0, through)
+        yield Goal("silent canary let go on", "0", f"{promoted}/{runs}", promoted == 0, through)
 
 
 def _ratio(row: Row) -> Goal:

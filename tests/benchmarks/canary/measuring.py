@@ -99,7 +99,9 @@ def bound(hits: int, runs: int) -> float:
 def _at_most(hits: int, runs: int, chance: float) -> float:
     if chance >= 1:
         return 1.0 if hits >= runs else 0.0
-    return math.fsum(math.comb(runs, k) * chance**k * (1 - chance) ** (runs - k) for k in range(hits + 1))
+    ways = (math.lgamma(runs + 1) - math.lgamma(k + 1) - math.lgamma(runs - k + 1) for k in range(hits + 1))
+    odds = math.log(chance), math.log1p(-chance)
+    return math.fsum(math.exp(way + k * odds[0] + (runs - k) * odds[1]) for k, way in enumerate(ways))
 
 
 def runs_of(scenario: Scenario, seeds: int) -> int:

@@ -90,8 +90,7 @@ def going_on(cells: Cells) -> str:
 
 def _said(cell: Cell) -> str:
     runs = cell.found[OURS].runs
-    promoted = "/".join(f"{100 * it / runs:.0f}" for it in cell.promoted)
-    held = "/".join(f"{100 * it / runs:.0f}" for it in cell.held)
+    promoted, held = ("/".join(_percent(it / runs) for it in of) for of in (cell.promoted, cell.held))
     return f"{promoted} h {held}" if any(cell.held) else promoted
 
 
