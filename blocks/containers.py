@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from blocks.aws_errors import code_of, translated
 from blocks.service_tasks import ServiceTasks, chunks
-from blocks.shifts import Look, Shift, is_ours
+from blocks.shifts import Look, Shift, owners_hooks
 from blocks.task_definitions import TaskDefinitions
 from blocks.task_sets import task_sets
 from rules.errors import Conflict, InvalidInput, Outage
@@ -36,7 +36,7 @@ DESCRIBE_LIMIT = 10
 """ECS describes at most ten services a call."""
 REMEMBERED = 20
 """So many deployments of a service are looked through; as many revisions ECS describes in one call."""
-GONE_ON = frozenset({"ConflictException", "InvalidParameterException", "ServiceDeploymentNotFoundException"})
+GONE_ON = frozenset({"ClientException", "InvalidParameterException", "ServiceDeploymentNotFoundException"})
 """How ECS says that a pause is no longer waited at."""
 
 
@@ -117,7 +117,7 @@ class Containers:
 
     def foreign_pauses(self, name: str) -> int:
         """How many pauses the service's owner has given it: at these somebody else's word is waited for, not ours."""
-        return sum(1 for hook in self._hooks(name) if hook.get("targetType") == "PAUSE" and not is_ours(hook))
+        return sum(1 for hook in owners_hooks(self._configuration(name)) if hook.get("targetType") == "PAUSE")
 
     def strategy(self, name: str) -> str:
         """How the service's last deployment was asked to run: `BLUE_GREEN`, `ROLLING`, …"""
@@ -136,7 +136,7 @@ class Containers:
         """
         ongoing = self.ongoing(name)
         if ongoing is None:
-            present = self._hooks(name)
+            present = self._configuration(name)
             with translated(SYSTEM, f"deploying {task_definition} to {name}"):
                 self._ecs.update_service(
                     cluster=self.cluster,
@@ -153,7 +153,7 @@ class Containers:
         return ongoing.arn
 
     def go_on(self, deployment: Deployment) -> None:
-        """Answers the pause at which ECS waits: on to the next step. Raises Conflict when it was answered otherwise."""
+        """Answers the pause at which ECS waits: on to the next step. One that is over is left alone."""
         if deployment.pause is None:
             return
         with translated(SYSTEM, f"going on with {deployment.arn}"):
@@ -178,9 +178,9 @@ class Containers:
 
     # --- parts ---------------------------------------------------------------------------------------------
 
-    def _hooks(self, name: str) -> list[Any]:
+    def _configuration(self, name: str) -> Mapping[str, Any]:
         services = self._describe_services([name])
-        return list(services[0].get("deploymentConfiguration", {}).get("lifecycleHooks", ())) if services else []
+        return services[0].get("deploymentConfiguration", {}) if services else {}
 
     def _briefs(self, name: str) -> Iterator[ServiceDeploymentBriefTypeDef]:
         token: dict[str, Any] = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations  # the clients' types are stubs, not there at run time
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rules.rollouts import Deployment
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
         DeploymentConfigurationTypeDef,
         DeploymentLifecycleHookTypeDef,
     )
+
+
+STAGE: Final = "PRE_PRODUCTION_TRAFFIC_SHIFT"
+"""Before every step of the traffic."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +33,17 @@ class BlueGreen:
     unguarded: bool = False
     """On the way back neither alarms nor lifecycle hooks may hold up the version that is known to be good."""
 
-    def request(self, present: Sequence[DeploymentLifecycleHookTypeDef] = ()) -> DeploymentConfigurationTypeDef:
-        """What Amazon ECS is asked for. Of the hooks that are `present` the owner's stay, a canary's pause goes."""
+    def request(self, present: Mapping[str, Any] = NOTHING) -> DeploymentConfigurationTypeDef:
+        """What Amazon ECS is asked for. `present`: its configuration, of which a canary's pause goes."""
         request: DeploymentConfigurationTypeDef = {
             "strategy": "BLUE_GREEN",
             "bakeTimeInMinutes": round(self.bake_minutes),
         }
         if self.unguarded:
             return {**request, "alarms": _alarms(()), "lifecycleHooks": []}
-        if any(map(is_ours, present)):
-            request["lifecycleHooks"] = [hook for hook in present if not is_ours(hook)]
+        owners = owners_hooks(present)
+        if len(owners) != len(present.get("lifecycleHooks", ())):
+            request["lifecycleHooks"] = owners
         return {**request, "alarms": _alarms(self.alarms)} if self.alarms else request
 
 
@@ -50,14 +57,13 @@ class Canary:
     bake_minutes: float
     alarms: tuple[str, ...] = ()
 
-    def request(self, present: Sequence[DeploymentLifecycleHookTypeDef] = ()) -> DeploymentConfigurationTypeDef:
+    def request(self, present: Mapping[str, Any] = NOTHING) -> DeploymentConfigurationTypeDef:
         """What Amazon ECS is asked for: equal steps of which ours are some, a pause before every one of them."""
-        others = [hook for hook in present if not is_ours(hook)]
         request: DeploymentConfigurationTypeDef = {
             "strategy": "LINEAR",
             "bakeTimeInMinutes": round(self.bake_minutes),
             "linearConfiguration": {"stepPercent": float(gcd(*self.steps, 100)), "stepBakeTimeInMinutes": 0},
-            "lifecycleHooks": [*others, _pause(self.hold_minutes)],
+            "lifecycleHooks": [*owners_hooks(present), _pause(self.hold_minutes)],
         }
         return {**request, "alarms": _alarms(self.alarms)} if self.alarms else request
 
@@ -68,15 +74,24 @@ Shift = BlueGreen | Canary
 def _pause(minutes: float) -> DeploymentLifecycleHookTypeDef:
     return {
         "targetType": "PAUSE",
-        "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+        "lifecycleStages": [STAGE],
         "timeoutConfiguration": {"timeoutInMinutes": round(minutes), "action": "ROLLBACK"},
     }
 
 
-def is_ours(hook: DeploymentLifecycleHookTypeDef) -> bool:
-    """Whether a canary of ours has left this hook: it stays with the service until it is taken away by name."""
-    stages = hook.get("lifecycleStages")
-    return hook.get("targetType") == "PAUSE" and stages == ["PRE_PRODUCTION_TRAFFIC_SHIFT"]
+def owners_hooks(present: Mapping[str, Any]) -> list[DeploymentLifecycleHookTypeDef]:
+    """The hooks that the service's owner has given it. A canary's pause stays with it until it is taken away by name.
+
+    A pause at the same stage may be the owner's approval, so ours is only one that stands where a canary left it.
+    """
+    linear = present.get("linearConfiguration", {})
+    ours = present.get("strategy") == "LINEAR" and linear.get("stepBakeTimeInMinutes") == 0
+    return [hook for hook in present.get("lifecycleHooks", ()) if not (ours and _is_canarys(hook))]
+
+
+def _is_canarys(hook: DeploymentLifecycleHookTypeDef) -> bool:
+    back = hook.get("timeoutConfiguration", {}).get("action") == "ROLLBACK"
+    return back and hook.get("targetType") == "PAUSE" and hook.get("lifecycleStages") == [STAGE]
 
 
 def _alarms(names: Sequence[str]) -> DeploymentAlarmsTypeDef:

@@ -30,7 +30,8 @@ def promote_to_staging(application: str, version: str = "", dry_run: bool = Fals
     """Promotes the release that runs in the integration environment to staging.
 
     Gates first, all of them at once. Then, under the environment's lock: configuration, flags, migrations, and a
-    blue-green roll-out in waves. If anything fails after the first write, everything is put back.
+    roll-out in waves, blue-green or by canary as the catalogue says. If anything fails after the first write,
+    everything is put back.
 
     Args:
         application: The application, as its catalogue names it.

@@ -62,9 +62,7 @@ class Memory:
     ) -> Canary:
         """What the rules of the next step are told. `waits`: see `Canary`."""
         view = Canary(policy, waits, judgement, self.cleared, aborted=self.aborted)
-        step = view.held_at(weight)
-        if step is None:
-            return replace(view, trusted_before=self._said(Answer.PROMOTE))
+        step = view.held_at(weight) or round(weight)
         extended = [it.at for it in self.answers if it.step == step and it.answer is Answer.EXTEND]
         return replace(
             view,

@@ -46,6 +46,8 @@ def next_step_of_canary(seen: Observation, policy: RolloutPolicy, canary: Canary
         policy, total_minutes=policy.total_minutes + len(canary.policy.steps) * canary.policy.hold_minutes
     )
     step = next_step(seen, patient)
+    if step.move is Move.DONE and canary.aborted:  # it arrived in the moment in which it was stopped
+        return Step(Move.FAIL, f"{canary.aborted} It had arrived all the same.", step.weight)
     if step.move is not Move.WAIT or seen.ongoing is None or seen.ongoing.status.going_back:
         return step
     return next_canary_step(seen.service, seen.ongoing, canary)
@@ -64,7 +66,7 @@ def next_canary_step(service: str, seen: Deployment, canary: Canary) -> Step:
         return _last(service, seen, canary)
     step = canary.held_at(weight)
     if step is None:
-        return _between(service, seen)
+        return _between(service, seen, canary)
     return _held(service, seen, canary, step)
 
 
@@ -74,7 +76,9 @@ def _first(service: str, seen: Deployment) -> Step:
     return Step(Move.CONTINUE, f"all new tasks of {service} are healthy; its first visitors come", 0.0)
 
 
-def _between(service: str, seen: Deployment) -> Step:
+def _between(service: str, seen: Deployment, canary: Canary) -> Step:
+    if _silent(canary) and not canary.trusted_before and not _excused(canary):
+        return _ask(seen, canary, f"{service}: {seen.weight:g} %. {_sentence(canary)}")
     if seen.pause is None:
         return Step(Move.WAIT, f"{service}: {seen.weight:g} % on the new version, more is on its way", seen.weight)
     if not seen.complete:
@@ -84,7 +88,7 @@ def _between(service: str, seen: Deployment) -> Step:
 
 def _held(service: str, seen: Deployment, canary: Canary, step: int) -> Step:
     decision = canary.judgement.decision if canary.judgement else Decision.NOT_ENOUGH_DATA
-    why = canary.judgement.sentence if canary.judgement else "No numbers have come yet."
+    why = _sentence(canary)
     held = f"{service}: held at {step} % for {canary.held_minutes:.1f} minutes"
     if canary.trusted:
         return _on(seen, canary, f"{held}; a person said: promote.")
@@ -96,6 +100,14 @@ def _held(service: str, seen: Deployment, canary: Canary, step: int) -> Step:
     if decision is Decision.PROMOTE:
         return _on(seen, canary, f"{held}. {why}")
     return _inconclusive(seen, canary, held, why)
+
+
+def _silent(canary: Canary) -> bool:
+    return canary.judgement is not None and canary.judgement.decision is Decision.HOLD
+
+
+def _sentence(canary: Canary) -> str:
+    return canary.judgement.sentence if canary.judgement else "No numbers have come yet."
 
 
 def _excused(canary: Canary) -> bool:
@@ -111,6 +123,8 @@ def _inconclusive(seen: Deployment, canary: Canary, held: str, why: str) -> Step
 
 
 def _ask(seen: Deployment, canary: Canary, why: str) -> Step:
+    if canary.waits and seen.pause is None:  # until it waits there is nothing that an answer could decide
+        return Step(Move.WAIT, why, seen.weight)
     if canary.waits:
         return Step(Move.ASK, why, seen.weight)
     # It would go on while the person thinks, and without evidence there is no going on.
@@ -125,11 +139,10 @@ def _on(seen: Deployment, canary: Canary, why: str) -> Step:
 
 
 def _last(service: str, seen: Deployment, canary: Canary) -> Step:
-    skipped = None if canary.waits or canary.trusted_before else canary.held_at(seen.weight)
+    skipped = canary.held_at(seen.weight)
     if skipped is not None:
         return Step(Move.STOP, f"{service} went on from {skipped} % before anybody could say that it may.", seen.weight)
-    silent = canary.judgement is not None and canary.judgement.decision is Decision.HOLD
-    if silent and canary.judgement and not canary.trusted_before:
+    if _silent(canary) and not canary.trusted_before:
         # Nothing waits for a person any more, and no data is never a pass.
-        return Step(Move.STOP, f"{canary.judgement.sentence} At 100 % it cannot be held.", seen.weight)
+        return Step(Move.STOP, f"{_sentence(canary)} At 100 % it cannot be held.", seen.weight)
     return Step(Move.WAIT, f"{service}: {seen.stage or seen.status}, all traffic on the new version", seen.weight)

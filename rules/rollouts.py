@@ -1,4 +1,4 @@
-"""Blue-green: observed state → next step.
+"""A roll-out: observed state → next step. What a canary adds is in `rules.holds`.
 
 A roll-out is never a script that must live to its end. Each look at the world is judged afresh, so a run that
 died is continued by the next one from whatever is there. Success is a fact about the world: the deployment

@@ -5,8 +5,8 @@ followers go on watching, and whatever happens meanwhile is still put back by th
 """
 
 import threading
-import time
 from contextvars import copy_context
+from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 from uuid import UUID
@@ -19,17 +19,18 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from rules.canary_memory import Answer
-from tasks.canary_records import said
+from tasks.canary_records import said, unanswered
+from tasks.kinds import acting
 from tasks.promotions import Promotion
 from tasks.waves import Question, Wave
 
 logger = get_logger("promotion-flows.deciding")
 
 POLL_SECONDS = 2
-GRACE_SECONDS = 30.0
+GRACE_SECONDS = 60
 """Prefect refuses an answer after the pause's own time: our own answer comes before that."""
-WITHDRAWN = "the question has answered itself"
-"""The comment of the answer that we give ourselves when nothing is left to decide."""
+WITHDRAWN, LATE = "the question has answered itself", "nobody answered in time"
+"""The comments of the answers that we give ourselves: nothing is left to decide, or nobody did."""
 
 
 class CanaryDecision(RunInput):
@@ -53,7 +54,7 @@ def decide(promotion: Promotion, plan_hash: str, wave: Wave, question: Question)
     try:
         reply = pause_flow_run(
             wait_for_input=CanaryDecision.with_initial_data(description=question.page),
-            timeout=round(question.seconds + 2 * GRACE_SECONDS),
+            timeout=max(round((question.until - datetime.now(UTC)).total_seconds()), 1) + GRACE_SECONDS,
             poll_interval=POLL_SECONDS,
             key=question.key,
         )
@@ -63,18 +64,26 @@ def decide(promotion: Promotion, plan_hash: str, wave: Wave, question: Question)
     if reply.comment == WITHDRAWN:
         return
     get_run_logger().info("%s: %s. %s", question.service, reply.decision, reply.comment)
-    said(promotion, plan_hash, question, Answer(reply.decision), reply.comment)
+    record_answer(promotion, plan_hash, question, Answer(reply.decision), reply.comment)
     wave.answered(question)
+
+
+@acting("record the answer")
+def record_answer(promotion: Promotion, plan_hash: str, question: Question, answer: Answer, comment: str) -> None:
+    """A task, so that a short outage of the ledger does not lose a person's word."""
+    if comment == LATE:
+        unanswered(promotion, plan_hash, question)
+    else:
+        said(promotion, plan_hash, question, answer, comment)
 
 
 def _answer_ourselves(wave: Wave, question: Question, run_id: UUID, answered: threading.Event) -> None:
     """Ends a pause that nobody has to end any more, and one that nobody has ended in time."""
-    deadline = time.monotonic() + question.seconds
     while not answered.wait(POLL_SECONDS):
-        late = time.monotonic() > deadline
-        if late or not wave.is_open(question):
-            comment = f"nobody answered within {question.seconds / 60:.0f} minutes" if late else WITHDRAWN
-            _resume(run_id, comment)
+        if not wave.is_open(question):
+            _resume(run_id, WITHDRAWN)
+        elif datetime.now(UTC) > question.until:
+            _resume(run_id, LATE)
 
 
 def _resume(run_id: UUID, comment: str) -> None:

@@ -60,8 +60,10 @@ class Follower:
                     ended = ended or (None if seen.followed.status.ongoing else now)
                 step = self._judge(judge, seen)
                 self._report(step)
-                if step.move is Move.DONE:
+                if step.move is Move.DONE and (not stopped_because or order.ours):
                     return step
+                if step.move is Move.DONE:  # it arrived in the moment in which it was stopped
+                    raise self._failed(order.service, f"{stopped_because} It had arrived all the same.")
                 if step.move is Move.FAIL:
                     # The controller only says that it was stopped; we know why.
                     raise self._failed(order.service, stopped_because or step.why)

@@ -5,7 +5,7 @@ from prefect.client.orchestration import get_client
 
 from rules.records import EventKind, Record
 from rules.rollouts import Deployment
-from rules.settling import unsettled
+from rules.settling import services_before, unsettled
 from rules.vocabulary import Controller, Service
 from tasks.kinds import asking
 from tasks.locks import lock_name
@@ -22,19 +22,23 @@ def look_back(promotion: Promotion) -> None:
     pending = unsettled(records, environment)
     if not pending or _somebody_holds(lock_name(promotion.application.name, environment)):
         return
+    states = promotion.target.containers.states(services.values(), environment)
+    before = services_before(pending)
     for record in records:
-        intent, service = record.event, services.get(str(record.event.details.get("service", "")))
-        if intent in pending and intent.kind is EventKind.ROLLOUT_INTENT and service:
-            _settle(promotion, service, record)
+        id_ = str(record.event.details.get("service", ""))
+        if record.event in pending and record.event.kind is EventKind.ROLLOUT_INTENT and id_ in states:
+            _settle(promotion, services[id_], states[id_].name, record, before[id_]["task_definition"])
 
 
-def _settle(promotion: Promotion, service: Service, record: Record) -> None:
+def _settle(promotion: Promotion, service: Service, name: str, record: Record, before: str) -> None:
+    """`before`: the task definition that the service had before the first thing that is still unsettled."""
     environment, intent = promotion.target.environment.name, record.event
-    name = promotion.target.containers.state(service, environment).name
     ended = promotion.target.containers.last_deployment(name, intent.details["after"]["task_definition"])
     # One that is older than the intent was some other run's: the same image is the same task definition.
     if ended is None or not ended.status.gave_back or ended.created_at < record.at:
         return
+    if ended.old is None or ended.old.task_definition != before:
+        return  # it gave back to what another dead run had brought: not yet where everything began
     sentence = told(service.id, ended)
     get_run_logger().warning("%s (begun by run %s)", sentence, intent.run_id)
     details = {"service": service.id, "deployment": ended.arn, "begun_by": intent.run_id}

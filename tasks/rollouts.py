@@ -2,13 +2,16 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from prefect import get_run_logger
-from prefect.futures import PrefectFuture
+from prefect.futures import wait
+from prefect.runtime import task_run
 
 from blocks.shifts import BlueGreen, Canary, Shift
 from rules.arrival import check_arrival
+from rules.errors import Outage
 from rules.plans import Plan
 from rules.records import EventKind
 from rules.rollouts import Step, next_step
@@ -16,7 +19,7 @@ from rules.vocabulary import Controller, Finding, Service, Strategy, Verdict, wo
 from tasks.artifacts import Progress, artifact_key
 from tasks.deciding import decide
 from tasks.following import Follower, Judge, Order
-from tasks.kinds import acting
+from tasks.kinds import RETRIES, acting
 from tasks.promotions import Promotion
 from tasks.records import write
 from tasks.waves import Wave
@@ -43,45 +46,36 @@ def roll_out_wave(promotion: Promotion, plan: Plan, moving: Sequence[Service]) -
         for one in moving
     }
     try:
-        while not _all_over(futures):
+        while wait(list(futures.values()), timeout=LOOK_SECONDS).not_done:
             if question := wave.open_question():
                 decide(promotion, plan.hash, wave, question)
-            _tell_failures(wave, futures)
-            time.sleep(LOOK_SECONDS)
     except BaseException as error:  # a cancelled run, too, must not go back while its followers go forward
         wave.fail("the run", str(error) or type(error).__name__)
-        _wait_until_over(futures)
+        wait(list(futures.values()), timeout=STANDING_DOWN_SECONDS)
         raise
     for future in futures.values():
         future.result()
 
 
-def _all_over(futures: Mapping[str, PrefectFuture[Step]]) -> bool:
-    return all(future.state.is_final() for future in futures.values())
-
-
-def _wait_until_over(futures: Mapping[str, PrefectFuture[Step]]) -> None:
-    deadline = time.monotonic() + STANDING_DOWN_SECONDS
-    while not _all_over(futures) and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
-
-
-def _tell_failures(wave: Wave, futures: Mapping[str, PrefectFuture[Step]]) -> None:
-    """Whatever ended a service's task, the others of its wave go back with it."""
-    for service, future in futures.items():
-        if future.state.is_failed() or future.state.is_crashed():
-            wave.fail(service, future.state.message or "its task failed")
-
-
 @acting("roll out")
 def roll_out(promotion: Promotion, plan: Plan, service: Service, wave: Wave) -> Step:
     """One service to the release's image. Adopts a roll-out that a dead run left; does nothing where it has arrived."""
-    doors, digest = promotion.target, plan.release.digests[service.id]
+    try:
+        return _roll_out(promotion, plan, service, wave)
+    except BaseException as error:
+        # An outage is tried again; after anything else the others of the wave go back with this one.
+        if not isinstance(error, Outage) or int(task_run.run_count or 0) > RETRIES:
+            wave.fail(service.id, str(error) or type(error).__name__)
+        raise
+
+
+def _roll_out(promotion: Promotion, plan: Plan, service: Service, wave: Wave) -> Step:
+    doors, digest, ledger = promotion.target, plan.release.digests[service.id], promotion.application.ledger
     state = doors.containers.state(service, doors.environment.name)
     image = f"{promotion.application.registry_url}/{service.repository}@{digest}"
     definition = doors.containers.definitions.register(state.task_definition, service.container, image)
     write(
-        promotion.application.ledger,
+        ledger,
         EventKind.ROLLOUT_INTENT,
         doors.environment.name,
         f"About to roll out {service.id} {plan.release.version}.",
@@ -91,16 +85,10 @@ def roll_out(promotion: Promotion, plan: Plan, service: Service, wave: Wave) -> 
         after={"task_definition": definition, "digest": digest},
     )
     order = Order(service.id, state.name, service.container, definition, digest)
-    judge = judge_of(promotion, plan, service, wave)
-    step = follower(promotion, service, wave).follow(order, shift(promotion, service), judge)
-    write(
-        promotion.application.ledger,
-        EventKind.ROLLOUT_SUCCEEDED,
-        doors.environment.name,
-        step.why,
-        plan.hash,
-        service=service.id,
-    )
+    with judging(promotion, plan, service, wave, order) as judge:
+        step = follower(promotion, service, wave).follow(order, shift(promotion, service), judge)
+    kind = EventKind.ROLLOUT_SUCCEEDED
+    write(ledger, kind, doors.environment.name, step.why, plan.hash, service=service.id)
     return step
 
 
@@ -133,12 +121,23 @@ def shift(promotion: Promotion, service: Service) -> Shift:
     return BlueGreen(rollout.bake_minutes, alarms)
 
 
-def judge_of(promotion: Promotion, plan: Plan, service: Service, wave: Wave) -> Judge:
-    if promotion.strategy_of(service) is Strategy.CANARY:
+@contextmanager
+def judging(promotion: Promotion, plan: Plan, service: Service, wave: Wave, order: Order) -> Iterator[Judge]:
+    """Who says what is next: the rules of blue-green, or for a canary its judge too."""
+    if promotion.strategy_of(service) is Strategy.CANARY or _is_under_way_by_canary(promotion, service, order):
         from tasks.canaries import Canary as Judged  # pandas and the chart are for those who have a canary
 
-        return Judged(promotion, plan, service, wave)
-    return next_step
+        with Judged(promotion, plan, service, wave) as judge:
+            yield judge
+    else:
+        yield next_step
+
+
+def _is_under_way_by_canary(promotion: Promotion, service: Service, order: Order) -> bool:
+    """A canary that a dead run left waits for the words of one, whatever is asked for now."""
+    ongoing = promotion.target.controller(service).look(order.name, order.container).ongoing
+    ours = ongoing is not None and ongoing.target_task_definition == order.task_definition
+    return ours and ongoing is not None and 0 < ongoing.weight < 100  # noqa: PLR2004 - percent
 
 
 def follower(promotion: Promotion, service: Service, wave: Wave | None = None) -> Follower:

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +14,11 @@ class Question:
     deployment: str
     step: int
     key: str
-    """Names the question in Prefect: a run that is asked again finds its answer under it."""
+    """Names the question in Prefect, which keeps the answer under it."""
     page: str
     """Markdown that the person sees above the form."""
-    seconds: float
-    """So long there is time to answer."""
+    until: datetime
+    """By then it must be answered; nobody's word is to abort."""
 
 
 class Wave:

@@ -14,7 +14,7 @@ from blocks.catalogue import load_catalogue
 from blocks.containers import Containers
 from blocks.images import Images
 from blocks.load_balancers import LoadBalancers
-from blocks.shifts import BlueGreen, Canary, Shift
+from blocks.shifts import BlueGreen, Canary, Shift, owners_hooks
 from deployments.sandbox.accounts import SandboxAccounts
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.clock import ManualClock
@@ -240,6 +240,23 @@ def test_alarms_and_hooks_of_the_services_owner_are_left_to_him_on_the_way_forwa
     assert BlueGreen(5, ("errors",)).request()["alarms"]["enable"]
 
 
+APPROVAL: Any = {
+    "targetType": "PAUSE",
+    "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+    "timeoutConfiguration": {"timeoutInMinutes": 600, "action": "ROLLBACK"},
+}
+
+
+def test_a_pause_is_a_canarys_only_where_a_canary_left_it() -> None:
+    left = {**CANARY.request(), "lifecycleHooks": CANARY.request()["lifecycleHooks"]}
+    assert owners_hooks(left) == []
+    assert BlueGreen(2).request(left)["lifecycleHooks"] == []
+    by_owner = {"strategy": "BLUE_GREEN", "lifecycleHooks": [APPROVAL]}
+    assert owners_hooks(by_owner) == [APPROVAL]
+    assert "lifecycleHooks" not in BlueGreen(2).request(by_owner)
+    assert len(CANARY.request(by_owner)["lifecycleHooks"]) == 2
+
+
 def test_nothing_holds_up_the_way_back() -> None:
     request = BlueGreen(0, unguarded=True).request()
     assert (request["alarms"]["enable"], request["lifecycleHooks"]) == (False, [])
@@ -340,10 +357,18 @@ CANARY = Canary((10, 50), hold_minutes=60, bake_minutes=2)
 ALLOWED = Judgement(GATEWAY, Decision.PROMOTE, "It may go on.")
 
 
-def always_on(seen: Observation, policy: RolloutPolicy) -> Step:
+class AlwaysOn:
     """The rules of a canary that is always allowed to go on."""
-    view = CanaryView(CanaryPolicy(window_minutes=1), judgement=ALLOWED, held_minutes=2)
-    return next_step_of_canary(seen, policy, view)
+
+    def __init__(self) -> None:
+        self._cleared: frozenset[int] = frozenset()
+
+    def __call__(self, seen: Observation, policy: RolloutPolicy) -> Step:
+        view = CanaryView(CanaryPolicy(window_minutes=1), judgement=ALLOWED, cleared=self._cleared, held_minutes=2)
+        step = next_step_of_canary(seen, policy, view)
+        if step.move is Move.CONTINUE and (held := view.held_at(step.weight)):
+            self._cleared |= {held}
+        return step
 
 
 def to_first_step(staging: Staging, order: Order) -> Deployment:
@@ -360,14 +385,14 @@ def to_first_step(staging: Staging, order: Order) -> Deployment:
 
 def test_a_canary_gets_its_traffic_in_tenths_and_waits_before_each(staging: Staging) -> None:
     order = staging.order(GATEWAY, staging.seed.push("good"))
-    steps = staging.follow(order, CANARY, judge=always_on)
+    steps = staging.follow(order, CANARY, judge=AlwaysOn())
     weights = [step.weight for step in steps if step.move is Move.CONTINUE]
     assert weights == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]
     assert staging.state(GATEWAY).digests == {order.digest}
 
 
 def test_a_blue_green_roll_out_after_a_canary_waits_for_nobody(staging: Staging) -> None:
-    staging.follow(staging.order(GATEWAY, staging.seed.push("good")), CANARY, judge=always_on)
+    staging.follow(staging.order(GATEWAY, staging.seed.push("good")), CANARY, judge=AlwaysOn())
     steps = staging.follow(staging.order(GATEWAY, staging.seed.push("good")))
     assert {step.weight for step in steps} <= {0, 100}
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,9 @@ class Case:
     def __init__(self, seconds: float = 120) -> None:
         self.run_id, self.ledger, self.wave = "", Notebook(), Wave()
         page = "# Too few requests"
-        self.question = Question("gateway", "arn:deployment", 10, "gateway-1", page, seconds)
+        self.question = Question(
+            "gateway", "arn:deployment", 10, "gateway-1", page, datetime.now(UTC) + timedelta(seconds=seconds)
+        )
         application = SimpleNamespace(ledger=self.ledger)
         environment = SimpleNamespace(name="staging")
         self.promotion: Any = SimpleNamespace(application=application, target=SimpleNamespace(environment=environment))

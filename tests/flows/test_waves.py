@@ -1,8 +1,10 @@
 """What services that are rolled out side by side tell each other."""
 
+from datetime import UTC, datetime
+
 from tasks.waves import Question, Wave
 
-GATEWAY = Question("gateway", "arn:1", 10, "gateway-1", "", 60)
+GATEWAY = Question("gateway", "arn:1", 10, "gateway-1", "", datetime(2026, 11, 23, 9, tzinfo=UTC))
 
 
 def test_one_that_goes_back_takes_the_others_with_it_and_not_itself() -> None:

@@ -98,6 +98,26 @@ def test_silence_at_all_traffic_goes_back_unless_a_person_has_said_promote() -> 
     assert move(100, replace(canary, trusted_before=True), pause=None) is Move.WAIT
 
 
+def test_silence_between_the_steps_waits_for_a_person_too() -> None:
+    canary = Canary(POLICY, cleared=frozenset({10}), judgement=said(Decision.HOLD))
+    assert move(30, canary) is Move.ASK
+    assert move(30, replace(canary, trusted_before=True)) is Move.CONTINUE
+
+
+def test_all_traffic_without_anybodys_word_goes_back() -> None:
+    assert move(100, Canary(POLICY, judgement=said(Decision.NOT_ENOUGH_DATA)), pause=None) is Move.STOP
+    assert move(100, Canary(POLICY, cleared=frozenset({10, 50}), judgement=None), pause=None) is Move.WAIT
+
+
+def test_what_arrives_while_it_is_stopped_has_not_arrived_well() -> None:
+    seen = replace(deployment(100, pause=None), status=DeploymentStatus.SUCCESSFUL)
+    look = Observation("gateway", "sha256:new", "gateway:2", frozenset({"sha256:new"}), True, seen, None, 9)
+    assert next_step_of_canary(look, RolloutPolicy(), Canary(POLICY)).move is Move.DONE
+    step = next_step_of_canary(look, RolloutPolicy(), Canary(POLICY, aborted="a person said abort"))
+    assert step.move is Move.FAIL
+    assert "a person said abort" in step.why
+
+
 def test_a_step_that_somebody_skipped_is_held_where_it_is_noticed() -> None:
     assert move(30, Canary(POLICY, judgement=said(Decision.NOT_ENOUGH_DATA))) is Move.WAIT
 
