@@ -1,6 +1,6 @@
 """The control room, as the stories use it: arrange the world, and read what really runs in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,17 @@ class ControlRoom:
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = self._http.get("/api/state").raise_for_status().json()
         return state
+
+    def aws_calls(self, since: int = 0) -> Iterator[dict[str, Any]]:
+        """Every call that AWS answered after the one with that number. RuntimeError when some are forgotten by now."""
+        while True:
+            answer = self._http.get("/api/aws-calls", params={"since": since}).raise_for_status().json()
+            if since and answer["lost"]:
+                raise RuntimeError(f"{answer['lost']} AWS calls after call {since} are no longer remembered.")
+            if not answer["calls"]:
+                return
+            yield from answer["calls"]
+            since = answer["last"]
 
     def release(self, environment: str, behaviour: str, age_minutes: float) -> Placed:
         """Place a new release in an environment, as if it had been deployed so long ago."""

@@ -33,7 +33,7 @@ from deployments.sandbox.aws.ecs_state import ServiceState
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.aws.runtime import TaskSpec, environment_of
 from deployments.sandbox.clock import Clock
-from deployments.sandbox.control_room.shape import ActivityView, Deployed, WorldState
+from deployments.sandbox.control_room.shape import ActivityView, AwsCallsView, Deployed, WorldState
 from deployments.sandbox.databases import prepared_databases
 from deployments.sandbox.faults import Faults
 from deployments.sandbox.metering import Metering
@@ -50,6 +50,7 @@ from deployments.sandbox.services.routes import Routes
 from deployments.sandbox.services.runtime import ServiceRuntime
 from deployments.sandbox.services.visitors import Visitors
 from deployments.sandbox.serving import Served
+from deployments.sandbox.told_calls import calls_since
 from deployments.sandbox.vendors.application import create_app as vendors_app
 from deployments.sandbox.vendors.state import VendorState
 from rules.catalogue import Catalogue
@@ -244,6 +245,11 @@ class World:
     def state(self) -> WorldState:
         """The picture that the control room shows."""
         return self._picture.taken(self._said)
+
+    def aws_calls(self, since: int) -> AwsCallsView:
+        """What AWS was asked after the call with that number."""
+        roles = {it.role_arn for it in self.catalogue.environments.values()}
+        return calls_since(self.aws.calls, since, roles)
 
     # ----------------------------------------------------------------------- what the picture is taken of
 

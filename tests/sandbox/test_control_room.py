@@ -19,6 +19,7 @@ from deployments.sandbox.clock import ManualClock
 from deployments.sandbox.control_room import application
 from deployments.sandbox.control_room.application import STATIC, create_app
 from deployments.sandbox.control_room.shape import (
+    AwsCallsView,
     Deployed,
     DeploymentView,
     EnvironmentView,
@@ -129,6 +130,9 @@ class FakeWorld:
             ],
             "activity": [{"at": NOW, "environment": "dev", "sentence": HTML, "tone": "info"}],
         }
+
+    def aws_calls(self, since: int) -> AwsCallsView:
+        return {"calls": [], "last": since, "lost": 0}
 
     def deploy(self, environment: str, behaviour: str, age_minutes: float) -> Deployed:
         if environment not in {"dev", "staging"}:

@@ -8,17 +8,10 @@ import io
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 from xml.sax.saxutils import escape
-
-from botocore.exceptions import UnknownServiceError
-from botocore.model import OperationNotFoundError, ServiceModel
-from botocore.session import get_session
-
-from deployments.sandbox.aws.strict import input_problems
 
 REST_SERVICES = frozenset({"s3"})
 # The name in the signature, where it is not the name of the boto3 client.
@@ -34,6 +27,8 @@ class Request:
     region: str
     access_key: str
     speaks_json: bool
+    assumes: str = ""
+    """ARN of the role that is asked for."""
 
     @property
     def name(self) -> str:
@@ -44,14 +39,19 @@ class Request:
 class Call:
     """One call that was answered (status 0: the connection was cut)."""
 
+    sequence: int
+    """Counts the calls of this stand-in from 1, in the order of their answers."""
     service: str
     operation: str
     account: str
     role: str
+    """ARN of the role that called, or that is assumed; empty without one."""
     status: int
     at: datetime
     seconds: float
     error: str = ""
+    breaches: tuple[str, ...] | None = ()
+    """What it has against AWS's model; None: it was not looked at."""
 
     @property
     def name(self) -> str:
@@ -75,25 +75,8 @@ def read(environ: WSGIEnvironment) -> Request:
     if not operation and service in REST_SERVICES:
         operation = _rest_operation(environ, service)
     service = service or ("sts" if operation.startswith("AssumeRole") else "")
-    return Request(service, operation, region, access_key, bool(target))
-
-
-def breaches(environ: WSGIEnvironment, request: Request) -> list[str]:
-    """What a JSON call has against AWS's own model. Other protocols are not looked at. The body is put back."""
-    if not request.speaks_json:
-        return []
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = io.BytesIO(body)
-    try:
-        operation = _model(request.service).operation_model(request.operation)
-        return input_problems(operation, json.loads(body or b"{}"))
-    except (UnknownServiceError, OperationNotFoundError, ValueError):
-        return []  # moto says in its own words that it does not know this
-
-
-@cache
-def _model(service: str) -> ServiceModel:
-    return get_session().get_service_model(service)
+    assumes = form.get("RoleArn", [""])[0] if operation.startswith("AssumeRole") else ""
+    return Request(service, operation, region, access_key, bool(target), assumes)
 
 
 def error_answer(request: Request, status: int, code: str, message: str) -> ErrorAnswer:

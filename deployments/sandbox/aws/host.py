@@ -24,7 +24,8 @@ from deployments.sandbox.faults import Faults
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_CALLS = 100_000
+REMEMBERED_CALLS = 20_000
+"""About ten megabytes."""
 TICK_SECONDS = 0.2
 HOST = "127.0.0.1"
 

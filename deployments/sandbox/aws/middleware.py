@@ -9,13 +9,14 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.wrappers import Response
 
-from deployments.sandbox.aws.calls import Call, ErrorAnswer, Request, breaches, error_answer, read
+from deployments.sandbox.aws.calls import Call, ErrorAnswer, Request, error_answer, read
+from deployments.sandbox.aws.validity import breaches
 from deployments.sandbox.clock import Clock
 from deployments.sandbox.faults import Fault, FaultKind, Faults
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 GARBAGE = b'<html>{"this is": no answer'
 S3_THROTTLE = (503, "SlowDown", "Please reduce your request rate.")
+Breaches = tuple[str, ...] | None
 THROTTLES = {True: "ThrottlingException", False: "Throttling"}
 
 
@@ -38,31 +40,28 @@ class Gate:
         self._clock = clock
         self._faults = faults
         self._calls = calls
+        self._counted = 0
         self.lock = threading.RLock()
         self.closing = threading.Event()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began, request = self._clock.monotonic(), read(environ)
+        found = breaches(environ, request)
         try:
-            response = self._answer(environ, request)
+            response = self._answer(environ, request, found)
         except ConnectionCut:
-            self._record(request, 0, began, "ConnectionCut")
+            self._record(request, 0, began, "ConnectionCut", found)
             raise
-        self._record(request, response.status_code, began, _error_code(response))
+        self._record(request, response.status_code, began, _error_code(response), found)
         return response(environ, start_response)
 
-    def _answer(self, environ: WSGIEnvironment, request: Request) -> Response:
+    def _answer(self, environ: WSGIEnvironment, request: Request, found: Breaches) -> Response:
         fault = self._faults.take("aws", request.name) if request.service else None
         broken = self._break(fault, environ, request) if fault else None
-        return broken or self._refuse(environ, request) or self._ask_moto(environ, request)
-
-    def _refuse(self, environ: WSGIEnvironment, request: Request) -> Response | None:
-        """AWS checks every call against its model, whoever makes it; botocore's clients check less, and moto hardly."""
-        found = breaches(environ, request)
-        if not found:
-            return None
-        message = f"{len(found)} validation error(s) detected: {'; '.join(found)}"
-        return _response(error_answer(request, 400, "ValidationException", message))
+        if broken:
+            return broken
+        # AWS checks every call against its model, whoever makes it; botocore's clients check less, and moto hardly.
+        return _refused(request, found) if found else self._ask_moto(environ, request)
 
     def _break(self, fault: Fault, environ: WSGIEnvironment, request: Request) -> Response | None:
         """The broken answer, or None when the true one may follow."""
@@ -94,14 +93,20 @@ class Gate:
             return _response(_not_implemented(request, "no such path"))
         return response
 
-    def _record(self, request: Request, status: int, began: float, error: str) -> None:
+    def _record(self, request: Request, status: int, began: float, error: str, found: Breaches) -> None:
         if not request.service:
             return
+        seconds, now = self._clock.monotonic() - began, self._clock.now()
         with self.lock:
+            self._counted += 1
             account, role = _caller(request.access_key)
-        seconds = self._clock.monotonic() - began
-        now = self._clock.now()
-        self._calls.append(Call(request.service, request.operation, account, role, status, now, seconds, error))
+            who = (request.service, request.operation, account, request.assumes or role)
+            self._calls.append(Call(self._counted, *who, status, now, seconds, error, found))
+
+
+def _refused(request: Request, found: Sequence[str]) -> Response:
+    message = f"{len(found)} validation error(s) detected: {'; '.join(found)}"
+    return _response(error_answer(request, 400, "ValidationException", message))
 
 
 def _throttled(request: Request) -> ErrorAnswer:

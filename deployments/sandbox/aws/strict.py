@@ -45,6 +45,13 @@ def input_problems(operation: OperationModel, call: Mapping[str, Any]) -> list[s
     return list(problems(operation.input_shape, call)) if operation.input_shape else []
 
 
+def wire_problems(operation: OperationModel, call: Mapping[str, Any]) -> list[str]:
+    """As `input_problems`, and what botocore's validator says: nobody knows who wrote a call that arrives."""
+    if operation.input_shape is None:
+        return [f"{name} in a call without parameters" for name in call]
+    return [*_structural(operation.input_shape, call), *input_problems(operation, call)]
+
+
 def output_problems(operation: OperationModel, answer: Mapping[str, Any]) -> list[str]:
     """What an answer (as a client returns it, or as our layer makes it) has against the model's output shape.
 
@@ -54,9 +61,13 @@ def output_problems(operation: OperationModel, answer: Mapping[str, Any]) -> lis
     if operation.output_shape is None:
         return [f"{name} in an answer without a body" for name in body]
     readable = _without_streams(operation.output_shape, body)
-    report = ParamValidator().validate(readable, operation.output_shape)
-    structural = [line for line in report.generate_report().splitlines() if not line.startswith(SIZE_REPORTS)]
-    return structural + list(problems(operation.output_shape, readable, sizes=False))
+    return _structural(operation.output_shape, readable) + list(problems(operation.output_shape, readable, sizes=False))
+
+
+def _structural(shape: Shape, value: Mapping[str, Any]) -> list[str]:
+    """Unknown and missing members, wrong types: what botocore's own validator finds, sizes apart."""
+    report = ParamValidator().validate(value, shape).generate_report()
+    return [line for line in report.splitlines() if not line.startswith(SIZE_REPORTS)]
 
 
 def problems(shape: Shape, value: Any, path: str = "", *, sizes: bool = True) -> Iterator[str]:

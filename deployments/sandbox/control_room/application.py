@@ -2,6 +2,7 @@
 
     GET    /                     the page
     GET    /api/state            the world, the vendors and the faults in force, as JSON
+    GET    /api/aws-calls        what AWS was asked after the call with the number `?since=`, the product's told apart
     POST   /api/releases         {environment, behaviour, age_minutes?} -> {version, digests}
     POST   /api/faults           {target, kind, operation?, times?, seconds?}
     DELETE /api/faults           all of them, or those of `?target=`
@@ -36,6 +37,7 @@ from deployments.sandbox.faults import Fault
 from deployments.sandbox.vendors.desk import RequestError
 
 STATIC = Path(__file__).parent / "static"
+LONGEST_NUMBER = 16
 MASK = "••••••••"
 POLICY = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
@@ -51,6 +53,7 @@ def create_app(world: World) -> Starlette:
     routes = [
         Route("/", _page, methods=["GET"]),
         Route("/api/state", _state_of(world), methods=["GET"]),
+        Route("/api/aws-calls", _aws_calls_of(world), methods=["GET"]),
         Route("/api/releases", _order(orders.release), methods=["POST"]),
         Route("/api/faults", _order(orders.add_fault), methods=["POST"]),
         Route("/api/faults", _clear_faults(orders), methods=["DELETE"]),
@@ -102,6 +105,17 @@ def _state_of(world: World) -> Callable[[Request], Any]:
         return JSONResponse(await run_in_threadpool(whole_state, world), headers={"Cache-Control": "no-store"})
 
     return state
+
+
+def _aws_calls_of(world: World) -> Callable[[Request], Any]:
+    async def aws_calls(request: Request) -> Response:
+        since = request.query_params.get("since", "0")
+        if not (since.isascii() and since.isdecimal() and len(since) < LONGEST_NUMBER):
+            return _refused(400, f"since is {since!r}; it is the number of a call, 0 for all.")
+        answer = await run_in_threadpool(world.aws_calls, int(since))
+        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+    return aws_calls
 
 
 def _order(carry_out: Callable[[Any], Mapping[str, Any]]) -> Callable[[Request], Any]:

@@ -157,6 +157,38 @@ class WorldState(TypedDict):
     """Newest last."""
 
 
+class AwsCallView(TypedDict):
+    """One call that AWS answered."""
+
+    sequence: int
+    at: str
+    service: str
+    """As boto3 names its client: `elbv2`."""
+    operation: str
+    account: str
+    role: str
+    """Name of the role that called, or that is assumed; empty without one."""
+    by_product: bool
+    """By a role of the catalogue; false for what the world does to itself."""
+    status: int
+    """0: the connection was cut."""
+    error: str
+    checked: bool
+    """Whether it was held against AWS's model. False for Amazon S3."""
+    breaches: list[str]
+    """What it has against the model; it was refused then."""
+
+
+class AwsCallsView(TypedDict):
+    """Calls after a sequence number, oldest first."""
+
+    calls: list[AwsCallView]
+    last: int
+    """Sequence number of the last call that was looked at: where to go on."""
+    lost: int
+    """So many after the number that was asked for are no longer remembered."""
+
+
 class FaultView(TypedDict):
     target: str
     operation: str
@@ -184,6 +216,8 @@ class World(Protocol):
     vendors: VendorState
 
     def state(self) -> WorldState: ...
+
+    def aws_calls(self, since: int) -> AwsCallsView: ...
 
     def deploy(self, environment: str, behaviour: str, age_minutes: float) -> Deployed: ...
 

@@ -93,7 +93,7 @@ def test_every_call_is_recorded_with_who_made_it(aws: AwsStandIn, open_client: C
     assert [call.name for call in aws.calls] == ["sts:AssumeRole", "ssm:GetParameter", "ssm:PutParameter"]
     assert (failed.status, failed.error) == (400, "ParameterNotFound")
     assert (put.account, put.role, put.status) == (STAGING, f"arn:aws:iam::{STAGING}:role/promotion-flows", 200)
-    assert assume.role == ""
+    assert assume.role == put.role, "the role that is asked for"
 
 
 def test_a_cut_call_is_recorded_with_status_zero(aws: AwsStandIn, open_client: Callable[..., Any]) -> None:
