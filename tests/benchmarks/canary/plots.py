@@ -75,7 +75,7 @@ def _story(above: Axes, below: Axes, name: str, seed: int) -> None:
         above.plot(one["t"], one["evidence"].clip(-2, 6), label=label, color=colour, linestyle=dashes, linewidth=1.4)
     above.axhline(line(POLICY) / np.log(10), color="#111111", linewidth=1)
     above.set(title=f"{name}: {named(name).what}", ylabel="evidence (powers of ten)", ylim=(-2.1, 6.1))
-    above.text(10, line(POLICY) / np.log(10) + 0.1, "400 : 1, roll back", backgroundcolor="white")
+    above.text(END / 2, line(POLICY) / np.log(10) + 0.1, "400 : 1, roll back", ha="center")
     above.legend(loc="upper right", fontsize=8)
     errors = series[series["test"] == Question.ERRORS.value]
     below.fill_between(errors["t"], 100 * errors["low"], 100 * errors["high"], color="#fed7aa", label="band")
