@@ -70,14 +70,15 @@ class Promotions:
     def to_staging(self, **parameters: Any) -> "State[Any]":
         from flows.promote_to_staging import promote_to_staging
 
-        state: State[Any] = promote_to_staging(application="batbern", return_state=True, **parameters)
+        name = self.application.name
+        state: State[Any] = promote_to_staging(application=name, return_state=True, **parameters)
         return state
 
     def roll_out(self, version: str, **parameters: Any) -> "State[Any]":
         from flows.roll_out import roll_out
 
         state: State[Any] = roll_out(
-            application="batbern", environment="staging", version=version, return_state=True, **parameters
+            application=self.application.name, environment="staging", version=version, return_state=True, **parameters
         )
         return state
 
@@ -195,18 +196,25 @@ def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@contextmanager
+def starting(catalogue: Path, folder: Path, environment: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
+    """A world's process; its first line says where everything listens."""
+    file = folder / "settings.json"
+    settings = {"minute_seconds": 1.0, "requests_per_second": 5.0, "catalogue": str(catalogue)}
+    file.write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "deployments.sandbox.world", "--settings", str(file)]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.terminate()
+
+
 @pytest.fixture(scope="session")
 def starting_world(
     process_environment: dict[str, str], catalogue_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[subprocess.Popen[str]]":
     """Apart from `world`, so that the Prefect server can start at the same time."""
-    file = tmp_path_factory.mktemp("world") / "settings.json"
-    settings = {"minute_seconds": 1.0, "requests_per_second": 5.0, "catalogue": str(catalogue_file)}
-    file.write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "deployments.sandbox.world", "--settings", str(file)]
-    with subprocess.Popen(command, cwd=ROOT, env=process_environment, stdout=subprocess.PIPE, text=True) as process:
+    with starting(catalogue_file, tmp_path_factory.mktemp("world"), process_environment) as process:
         yield process
-        process.terminate()
 
 
 @pytest.fixture(scope="session")
@@ -225,6 +233,10 @@ def registered(
     catalogue_file: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> "Catalogue":
+    return register(catalogue_file, world, tmp_path_factory.mktemp("state"))
+
+
+def register(catalogue_file: Path, world: dict[str, Any], state: Path) -> "Catalogue":
     """Blocks and locks as `python -m deployments.register` makes them."""
     from prefect.client.orchestration import get_client
 
@@ -234,7 +246,6 @@ def registered(
     from tasks.locks import lock_name
 
     catalogue = load_catalogue(catalogue_file)
-    state = tmp_path_factory.mktemp("state")
     save_documents(catalogue, catalogue_file, block_values({"world": world, "state": str(state)}, catalogue))
     with get_client(sync_client=True) as client:
         for environment in catalogue.environments:

@@ -43,9 +43,11 @@ class Case:
         self.question = Question(
             "gateway", "arn:deployment", 10, "gateway-1", page, datetime.now(UTC) + timedelta(seconds=seconds)
         )
-        application = SimpleNamespace(ledger=self.ledger)
-        environment = SimpleNamespace(name="staging")
-        self.promotion: Any = SimpleNamespace(application=application, target=SimpleNamespace(environment=environment))
+        self.promotion: Any = SimpleNamespace(
+            application=SimpleNamespace(ledger=self.ledger),
+            target=SimpleNamespace(environment=SimpleNamespace(name="staging")),
+            run_id="run",
+        )
 
     def memory(self) -> Memory:
         return recall(self.ledger.records, "gateway", "arn:deployment")
