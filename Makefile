@@ -31,7 +31,7 @@ check: $(VENV)/.dev     ## style, types, architecture
 bench: $(VENV)/.dev | .state/prefect     ## the benchmarks (ratios measured in one run)
 	$(ENV) $(BIN)/python -m pytest -q tests/benchmarks --benchmarks $(ARGS)
 
-bench-canary: $(VENV)/.dev  ## the canary judge beside its peers, some twenty minutes; ARGS=--short takes one
+bench-canary: $(VENV)/.dev  ## the canary judge beside its peers, some five minutes; ARGS=--short takes half of one
 	$(BIN)/python -m tests.benchmarks.canary $(ARGS)
 
 lock:            ## resolve the requirements again (needs uv)
