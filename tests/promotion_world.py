@@ -38,7 +38,7 @@ FASTER = {
 }
 """The shipped catalogue with shorter pauses: the same policy, watched more often."""
 SHORTER = {
-    "canary": {"window_minutes": 0.4, "extensions": 1, "hold_minutes": 90, "sample_seconds": 2},
+    "canary": {"window_minutes": 0.3, "extensions": 1, "hold_minutes": 70, "sample_seconds": 2},
     "judge": {"segment_seconds": 5, "warm_up_seconds": 5, "silence_seconds": 10},
     "metrics": {"resolution_seconds": 1, "delay_seconds": 3},
 }

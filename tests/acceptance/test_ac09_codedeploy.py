@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from promotion_world import Promotions, register, starting, watched
 
-PER_SECOND = 50
+PER_SECOND = 100
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from rules.records import EventKind, Record
 if TYPE_CHECKING:
     from prefect import State
 
-PER_SECOND = 60
+PER_SECOND = 100
 PATIENCE = 120.0
 
 
@@ -116,7 +116,7 @@ def test_five_percent_errors_come_back_before_half_of_the_visitors_meet_them(pro
     assert "failed" in str(bad.state.message)
     assert promotions.serving_of("staging", "gateway") == bad.old
     assert (Happening.ABORTED, None) in bad.happened()
-    assert 0 < bad.tallies[bad.new]["failed"] < 60
+    assert 0 < bad.tallies[bad.new]["failed"] < 100
 
 
 @pytest.mark.usefixtures("visitors")

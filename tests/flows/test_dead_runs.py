@@ -22,7 +22,7 @@ PROMOTE = "from flows.promote_to_staging import promote_to_staging; promote_to_s
 
 
 ROLL_OUT = "from flows.roll_out import roll_out; roll_out('batbern', 'staging', '{}', 'canary', ['gateway'])"
-PER_SECOND = 60
+PER_SECOND = 100
 
 
 def promote_and_kill_when(promotions: Promotions, kind: EventKind) -> None:
