@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ENV := PREFECT_HOME=$(CURDIR)/.state/prefect DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test browser check bench bench-canary lock clean
+.PHONY: help demo sandbox test browser check bench bench-canary aws-calls lock clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -33,6 +33,11 @@ bench: $(VENV)/.dev | .state/prefect     ## the benchmarks (ratios measured in o
 
 bench-canary: $(VENV)/.dev  ## the canary judge beside its peers, some five minutes; ARGS=--short takes half of one
 	$(BIN)/python -m tests.benchmarks.canary $(ARGS)
+
+aws-calls: $(VENV)/.dev | .state/prefect  ## write deployments/aws_calls.toml anew, from what walks in the sandbox ask of AWS
+	@rm -f .state/aws-calls.jsonl
+	$(ENV) RECORD_AWS_CALLS=.state/aws-calls.jsonl $(BIN)/python -m pytest -q tests/acceptance tests/flows $(ARGS)
+	$(BIN)/python -m deployments.aws_calls record .state/aws-calls.jsonl
 
 lock:            ## resolve the requirements again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements.in -o requirements.lock

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,16 +71,28 @@ class Promotions:
     def to_staging(self, **parameters: Any) -> "State[Any]":
         from flows.promote_to_staging import promote_to_staging
 
-        name = self.application.name
-        state: State[Any] = promote_to_staging(application=name, return_state=True, **parameters)
-        return state
+        run = partial(promote_to_staging, self.application.name, return_state=True, **parameters)
+        return self._walked("promote-to-staging", run, "staging", "dev")
 
     def roll_out(self, version: str, **parameters: Any) -> "State[Any]":
         from flows.roll_out import roll_out
 
-        state: State[Any] = roll_out(
-            application=self.application.name, environment="staging", version=version, return_state=True, **parameters
-        )
+        run = partial(roll_out, self.application.name, "staging", version, return_state=True, **parameters)
+        return self._walked("roll-out", run, "staging")
+
+    def configuration(self, source: str, target: str, **parameters: Any) -> "State[Any]":
+        from flows.promote_configuration import promote_configuration
+
+        run = partial(promote_configuration, self.application.name, source, target, return_state=True, **parameters)
+        return self._walked("promote-configuration", run, target, source)
+
+    def _walked(self, flow: str, run: "Callable[[], State[Any]]", target: str, source: str = "") -> "State[Any]":
+        """Runs the flow, and sees that what it asks of AWS is right and listed."""
+        from walked_calls import walking
+
+        with walking(self.room, self.application.catalogue, flow, target, source) as walked:
+            state = run()
+            walked.end = str(state.name)
         return state
 
     def serving(self, environment: str) -> set[str]:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from blocks.catalogue import load_catalogue
-from deployments import audit, register
+from deployments import audit, aws_calls, register
 from deployments.documents import KINDS, documents
 from deployments.sandbox import __main__ as sandbox
 from deployments.sandbox.stories import DEMO, STORIES
@@ -31,13 +31,10 @@ PARSERS = {
     "deployments.sandbox": sandbox.parsed,
     "deployments.register": register._options,
     "deployments.audit": audit._options,
+    "deployments.aws_calls": aws_calls._options,
 }
 PREFECT_NAMES = {"Completed", "Failed", "Cancelled"}
 """States that a run of ours ends in and that bear Prefect's own names."""
-PREFIXES = {"elbv2": "elasticloadbalancing"}
-"""Of IAM actions, where it is not the client's name."""
-IMPLIED_ACTIONS = {"ecs:TagResource", "iam:PassRole", "kms:Decrypt", "kms:Encrypt"}
-"""What AWS demands beside the action that is called."""
 
 
 def code_in(text: str) -> Iterator[str]:
@@ -85,8 +82,8 @@ def test_files_that_are_named_are_there() -> None:
 
 
 def test_make_targets_are_there() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {name for code in code_in(EVERYTHING) for name in re.findall(r"^make ([a-z]+)", code)}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for code in code_in(EVERYTHING) for name in re.findall(r"^make ([a-z-]+)", code)}
     assert named >= {"demo", "test", "check", "sandbox"}
     assert named <= targets
 
@@ -166,19 +163,29 @@ def is_vocabulary(it: type) -> bool:
     return it.__module__ == vocabulary.__name__ and (is_dataclass(it) or issubclass(it, Enum))
 
 
-def called_actions() -> set[str]:
-    """IAM actions of the AWS calls in blocks/, the ledger's bucket apart (its module lists what it needs)."""
-    sources = "\n".join(path.read_text() for path in (ROOT / "blocks").glob("*.py"))
-    calls = re.findall(r"self\._(ecs|ssm|ecr|elbv2)\.(?:get_paginator\(\"(\w+)\"|(\w+)\b)", sources)
-    return {
-        f"{PREFIXES.get(service, service)}:{''.join(map(str.title, (page or call).split('_')))}"
-        for service, page, call in calls
+def needed(*kinds: str) -> set[str]:
+    """Actions of all flows in the accounts of the environments."""
+    places = [places for flow in aws_calls.load().values() for place, places in flow.items() if place != "worker"]
+    return {action for place in places for kind in kinds for action in place.get(kind, ())}
+
+
+def test_the_iam_role_may_do_what_the_flows_do_and_no_more() -> None:
+    section = README.split("\n### The IAM role of an environment\n", 1)[1].split("\n## ", 1)[0]
+    blocks = re.findall(r"^```text\n(.+?)^```$", section, re.MULTILINE | re.DOTALL)
+    reading, writing, by_codedeploy = (set(block.split()) for block in blocks)
+    everything = needed("reading", "writing", "beside")
+    assert reading | writing | by_codedeploy == everything
+    assert by_codedeploy == {it for it in everything if it.startswith("codedeploy:")}
+    assert reading == needed("reading") - by_codedeploy | {"kms:Decrypt"}
+    assert not reading & writing
+
+
+def test_what_adr_11_says_that_codedeploy_needs_is_what_it_needs() -> None:
+    text = (ROOT / "docs/adr/0011-codedeploy-for-what-it-already-moves.md").read_text()
+    said = set(re.findall(r"\w+", text.split("`codedeploy:`", 1)[1].split(".", 1)[0]))
+    assert {f"codedeploy:{name}" for name in said} == {
+        it for it in needed("reading", "writing", "beside") if it.startswith("codedeploy:")
     }
-
-
-def test_the_iam_role_may_do_what_the_blocks_do_and_no_more() -> None:
-    granted = set(re.findall(r"\b(?:ecs|ssm|ecr|kms|iam|elasticloadbalancing):[A-Z]\w+", README))
-    assert granted - IMPLIED_ACTIONS == called_actions()
 
 
 def test_tests_that_contributing_names_are_rooms() -> None:

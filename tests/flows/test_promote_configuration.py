@@ -10,7 +10,6 @@ from prefect.client.orchestration import get_client
 
 from blocks.accounts import Account
 from blocks.doors import Application, load
-from flows.promote_configuration import promote_configuration
 from rules.errors import InvalidInput
 from rules.records import EventKind
 from tasks.configuration_promotions import check_direction
@@ -24,11 +23,8 @@ pytestmark = [
 TTL, LIMIT, SECRET, UNRULED = "redis/cache-ttl", "api-gateway/test-limit", "api-gateway/test-secret", "unruled"
 
 
-WAY = {"application": "batbern", "source": "dev", "target": "staging"}
-
-
-def promote(**parameters: Any) -> State[Any]:
-    state: State[Any] = promote_configuration(return_state=True, **{**WAY, **parameters})
+def promote(promotions: Any, source: str = "dev", target: str = "staging", **parameters: Any) -> State[Any]:
+    state: State[Any] = promotions.configuration(source, target, **parameters)
     return state
 
 
@@ -58,7 +54,7 @@ def kinds(promotions: Any, state: State[Any]) -> list[EventKind]:
 def test_differences_arrive_with_their_intent_recorded_first_and_a_second_run_writes_nothing(promotions: Any) -> None:
     promotions.room.put_parameter("dev", TTL, "4711")
     promotions.room.put_parameter("dev", LIMIT, "two\nlines --x")
-    state = promote()
+    state = promote(promotions)
 
     assert state.is_completed(), state.message
     before = staging(promotions)
@@ -66,7 +62,7 @@ def test_differences_arrive_with_their_intent_recorded_first_and_a_second_run_wr
     order = [EventKind.PLAN, EventKind.LOCK_TAKEN, EventKind.CONFIGURATION_INTENT, EventKind.CONFIGURATION_APPLIED]
     assert [kind for kind in kinds(promotions, state) if kind in order] == order
 
-    again = promote()
+    again = promote(promotions)
     assert again.is_completed(), again.message
     assert staging(promotions) == before
 
@@ -75,7 +71,7 @@ def test_differences_arrive_with_their_intent_recorded_first_and_a_second_run_wr
 def test_a_dry_run_shows_the_plan_and_changes_nothing(promotions: Any) -> None:
     promotions.room.put_parameter("dev", LIMIT, "4713")
     before = staging(promotions)
-    state = promote(dry_run=True)
+    state = promote(promotions, dry_run=True)
 
     assert state.is_completed(), state.message
     assert staging(promotions) == before
@@ -90,7 +86,7 @@ def test_an_unsafe_plan_is_refused_with_all_reasons_and_nothing_is_written(promo
     promotions.room.put_parameter("dev", UNRULED, "x")
     promotions.room.put_parameter("dev", LIMIT, "see dev.batbern.ch")
     before = staging(promotions)
-    state = promote()
+    state = promote(promotions)
 
     assert (state.is_failed(), state.name) == (True, "Refused")
     assert "No rule of the catalogue covers unruled" in str(state.message)
@@ -104,7 +100,7 @@ def test_what_aws_refuses_in_the_middle_puts_everything_back(promotions: Any) ->
     encrypt_with_a_key_that_staging_lacks(SECRET)
     promotions.room.put_parameter("dev", TTL, "4715")
     before = {key: text for key, (text, _) in staging(promotions).items()}
-    state = promote()
+    state = promote(promotions)
 
     assert (state.is_failed(), state.name) == (True, "PutBack"), state.message
     assert f"AWS refused to write /batbern/staging/{SECRET}" in str(state.message)
@@ -121,7 +117,7 @@ def encrypt_with_a_key_that_staging_lacks(key: str) -> None:
 
 
 def test_production_changes_with_an_approved_release_only(promotions: Any) -> None:
-    state = promote(source="staging", target="production")
+    state = promote(promotions, source="staging", target="production")
 
     assert state.name == "Refused"
 
