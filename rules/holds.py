@@ -10,6 +10,9 @@ from rules.catalogue import CanaryPolicy, RolloutPolicy
 from rules.judgements import Decision, Judgement
 from rules.rollouts import Deployment, Move, Observation, Step, next_step
 
+MARGIN_MINUTES = 1.0
+"""So long before CodeDeploy goes on by itself it is stopped, unless it was allowed to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Canary:
@@ -116,6 +119,8 @@ def _excused(canary: Canary) -> bool:
 
 def _inconclusive(seen: Deployment, canary: Canary, held: str, why: str) -> Step:
     policy = canary.policy
+    if not canary.waits and canary.held_minutes < policy.codedeploy_minutes - MARGIN_MINUTES:
+        return Step(Move.WAIT, f"{held}, where it stays for {policy.codedeploy_minutes:g} minutes. {why}", seen.weight)
     windows = 1 + policy.extensions + canary.granted
     if canary.waits and (_excused(canary) or canary.held_minutes < policy.window_minutes * windows):
         return Step(Move.WAIT, f"{held}, {windows} windows of {policy.window_minutes:g} at most. {why}", seen.weight)

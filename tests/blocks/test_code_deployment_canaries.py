@@ -97,7 +97,7 @@ def judged(decision: Decision) -> Callable[[Observation, RolloutPolicy], Step]:
 
     def judge(seen: Observation, policy: RolloutPolicy) -> Step:
         view = CanaryView(
-            CanaryPolicy(steps=(10,), window_minutes=0.5),
+            CanaryPolicy(steps=(10,), window_minutes=0.5, codedeploy_minutes=2),
             waits=False,
             judgement=Judgement("gateway", decision, "Said so."),
             held_minutes=1,

@@ -123,8 +123,10 @@ def test_a_step_that_somebody_skipped_is_held_where_it_is_noticed() -> None:
 
 
 def test_who_does_not_wait_goes_back_instead_of_going_on_without_evidence() -> None:
-    codedeploy = Canary(POLICY, waits=False, held_minutes=5)
-    assert move(10, replace(codedeploy, judgement=said(Decision.NOT_ENOUGH_DATA)), pause=None) is Move.STOP
+    codedeploy = Canary(POLICY, waits=False, held_minutes=POLICY.codedeploy_minutes - 1)
+    too_little = replace(codedeploy, judgement=said(Decision.NOT_ENOUGH_DATA))
+    assert move(10, replace(too_little, held_minutes=6), pause=None) is Move.WAIT, "there is time left"
+    assert move(10, too_little, pause=None) is Move.STOP
     assert move(10, replace(codedeploy, judgement=said(Decision.HOLD), held_minutes=1), pause=None) is Move.STOP
     assert move(10, replace(codedeploy, judgement=said(Decision.PROMOTE)), pause=None) is Move.CONTINUE
     assert move(10, replace(codedeploy, judgement=said(Decision.PROMOTE)), pause=None, complete=False) is Move.WAIT
