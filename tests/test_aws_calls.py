@@ -1,13 +1,16 @@
 """deployments/aws_calls.toml lists what the product calls: seen in the walks of a session, and read in the sources."""
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from walked_calls import WALKS, invalid, need, unlisted
+from walked_calls import RECORDING, WALKS, Walked, invalid, need, unlisted, walking
 
+from blocks.catalogue import load_catalogue
 from deployments.aws_calls import (
     DEMANDED,
     FILE,
@@ -26,6 +29,9 @@ from deployments.aws_calls import (
     recorded,
     text,
 )
+
+if TYPE_CHECKING:
+    from deployments.sandbox.room import ControlRoom
 
 ROOT = Path(__file__).parent.parent
 APART = {"s3"}
@@ -273,3 +279,46 @@ def test_the_command_shows_one_flow(capsys: pytest.CaptureFixture[str]) -> None:
     assert "writing  ecs:UpdateService" in capsys.readouterr().out
     assert main(["show", "no-flow"]) == 2
     assert "allowed is one of" in capsys.readouterr().err
+
+
+class Room:
+    """A control room that tells of the calls that are put in."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.calls = url, [asked(1, "ecs", "DeleteCluster")]
+
+    def aws_calls(self, since: int) -> list[dict[str, Any]]:
+        return [call for call in self.calls if call["sequence"] > since]
+
+
+def asked(sequence: int, service: str, operation: str, **more: Any) -> dict[str, Any]:
+    right = {"by_product": True, "checked": True, "breaches": [], "account": "222222222222"}
+    return {"sequence": sequence, "service": service, "operation": operation, **right, **more}
+
+
+def walk(room: Room, *calls: dict[str, Any]) -> Walked:
+    catalogue = load_catalogue(ROOT / "deployments/catalogue.toml")
+    with walking(cast("ControlRoom", room), catalogue, "roll-out", "staging") as walked:
+        room.calls.extend(calls)
+    WALKS.remove(walked)
+    return walked
+
+
+def test_a_walk_has_the_calls_of_its_own_time_that_the_product_made() -> None:
+    world = asked(3, "ecs", "CreateCluster", by_product=False)
+    walked = walk(Room("own"), asked(2, "ecs", "UpdateService"), world)
+    assert walked.needs == {Need("roll-out", Place.TARGET, "ecs:UpdateService")}
+
+
+@pytest.mark.skipif(RECORDING in os.environ, reason="While recording, everything is written down.")
+def test_a_walk_fails_with_the_name_of_the_call_that_is_not_listed() -> None:
+    with pytest.raises(AssertionError, match="roll-out calls ecs:DeleteService in target"):
+        walk(Room("unlisted"), asked(2, "ecs", "DeleteService"))
+    WALKS.pop()
+
+
+@pytest.mark.parametrize("wrong", [{"breaches": ["x is 1"]}, {"checked": False}])
+def test_a_walk_fails_when_a_call_is_not_known_to_be_right(wrong: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError, match="ecs:UpdateService"):
+        walk(Room(str(wrong)), asked(2, "ecs", "UpdateService", **wrong))
+    WALKS.pop()
