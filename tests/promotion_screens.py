@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from deployments.sandbox.room import ControlRoom, Placed, serving
-from deployments.sandbox.stories import settled
+from deployments.sandbox.telling import settled
 
 SCREENSHOTS = Path(__file__).parents[1] / ".state" / "screenshots"
 RUN_SECONDS = 180.0
