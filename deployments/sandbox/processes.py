@@ -23,6 +23,7 @@ from deployments.sandbox.settings import CHECKOUT
 MARK = "PROMOTION_SANDBOX"
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 """The only variables of the user's that reach a process: no credentials, no profile, no address can leak in."""
+DEATH_SECONDS = 10.0
 POLL_SECONDS = 0.05
 Answer = TypeVar("Answer")
 
@@ -172,12 +173,13 @@ def sweep(mark: str, seconds: float = 3.0) -> int:
 
 def kill_with_children(child: Child) -> int:
     """End a process and all that it started at once, with no word to them; how many there were."""
-    found = [child.process.pid, *(it.pid for it in psutil.Process(child.process.pid).children(recursive=True))]
-    for pid in found:
+    children = psutil.Process(child.process.pid).children(recursive=True)
+    for pid in (child.process.pid, *(it.pid for it in children)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     child.process.wait()
-    return len(found)
+    psutil.wait_procs(children, timeout=DEATH_SECONDS)  # a busy machine takes its time to end what was killed
+    return 1 + len(children)
 
 
 class Guardian:

@@ -151,8 +151,9 @@ def test_its_list_of_fonts_is_kept_in_prefects_folder_and_nothing_in_the_users_h
 
 
 def standing(environment: str) -> Standing:
+    """Of an application of its own: other tests have canaries on the same server."""
     return Standing(
-        "batbern", environment, "gateway", "3f2a1bc", Phase.JUDGED, 10.0, CanaryPolicy(), POLICY, "CloudWatch",
+        "pages", environment, "gateway", "3f2a1bc", Phase.JUDGED, 10.0, CanaryPolicy(), POLICY, "CloudWatch",
         datetime(2026, 11, 22, 12, tzinfo=UTC),
     )  # fmt: skip
 
@@ -199,7 +200,7 @@ def test_a_page_that_cannot_be_shown_costs_no_release(caplog: pytest.LogCaptureF
     nobody = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_UI_URL: "https://prefect.test"}
     with temporary_settings(nobody):
         link = publish_canary(standing("dev"), None, None, "")
-        assert link == chart_link(standing("dev")) == "https://prefect.test/artifacts/key/batbern-dev-canary-gateway"
+        assert link == chart_link(standing("dev")) == "https://prefect.test/artifacts/key/pages-dev-canary-gateway"
     assert "is not shown" in caplog.text
 
 
