@@ -6,7 +6,7 @@ number. Every write is preceded by a look, so that repeating it changes nothing.
 
 from __future__ import annotations  # the client's types are stubs, not there at run time
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -20,7 +20,7 @@ from rules.errors import Conflict, InvalidInput, Outage
 from rules.releases import ServiceState
 from rules.rollouts import Arm, Deployment, DeploymentStatus, Pause
 from rules.task_sets import TaskSet, beside_primary, primary
-from rules.vocabulary import Service
+from rules.vocabulary import Controller, Service
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -40,11 +40,17 @@ GONE_ON = frozenset({"ClientException", "InvalidParameterException", "ServiceDep
 """How ECS says that a pause is no longer waited at."""
 
 
-class Containers:
-    """Services of one cluster."""
+def _no_pairs(_service: Service) -> ServiceState | None:
+    return None
 
-    def __init__(self, ecs: ECSClient, cluster: str) -> None:
-        self._ecs, self.cluster = ecs, cluster
+
+class Containers:
+    """Services of one cluster. `paired`: reads those that are two ECS services, of which this door knows one each."""
+
+    def __init__(
+        self, ecs: ECSClient, cluster: str, paired: Callable[[Service], ServiceState | None] = _no_pairs
+    ) -> None:
+        self._ecs, self.cluster, self._paired = ecs, cluster, paired
         self.definitions = TaskDefinitions(ecs)
         self.tasks = ServiceTasks(ecs, cluster)
 
@@ -52,6 +58,12 @@ class Containers:
 
     def states(self, services: Iterable[Service], environment: str) -> dict[str, ServiceState]:
         """What each service runs, by service id. A service that is not there is not in the answer."""
+        paired = [service for service in services if service.controller is Controller.LISTENER]
+        single = [service for service in services if service.controller is not Controller.LISTENER]
+        seen = ((service.id, self._paired(service)) for service in paired)
+        return self._states(single, environment) | {id_: state for id_, state in seen if state}
+
+    def _states(self, services: Sequence[Service], environment: str) -> dict[str, ServiceState]:
         names = self._generated_names(
             {service.id: service.ecs_service.format(environment=environment) for service in services}
         )
@@ -65,6 +77,10 @@ class Containers:
         if service.id not in found:
             raise InvalidInput(f"{service.id} in {environment}", "missing", f"an ECS service {service.ecs_service}")
         return found[service.id]
+
+    def full_names(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Of services by name or prefix; those that are not there are left out."""
+        return tuple(self._generated_names({one: one for one in wanted}).values())
 
     def ongoing(self, name: str) -> Deployment | None:
         """The service's deployment in progress, whoever started it."""

@@ -25,12 +25,15 @@ from blocks.parameters import Parameters
 from blocks.probes import Probes
 from rules.catalogue import Catalogue, MetricSource
 from rules.errors import InvalidInput
+from rules.releases import ServiceState
+from rules.rollouts import Arm
 from rules.traffic import Traffic
 from rules.vocabulary import Controller, Environment, Role, Service
 
 if TYPE_CHECKING:
     from blocks.code_deployments import CodeDeployments
     from blocks.metrics import Metrics
+    from blocks.weighted_rules import WeightedRules
 
 B = TypeVar("B", bound=Block)
 
@@ -59,30 +62,49 @@ class Doors:
         ecs = account.client("ecs")
         self._account = account
         self._catalogue = catalogue
-        self.containers = Containers(ecs, environment.cluster)
+        self.containers = Containers(ecs, environment.cluster, self._state_of_pair)
         self.alarms = Alarms(account.client("cloudwatch"))
         self.balancers = LoadBalancers(ecs, account.client("elbv2"), environment.cluster)
         self.parameters = Parameters(account.client("ssm"), environment.parameter_path)
         self.probes = load(Probes, f"{catalogue.application}-{environment.name}")
 
-    def controller(self, service: Service) -> "Containers | CodeDeployments":
+    def controller(self, service: Service) -> "Containers | CodeDeployments | WeightedRules":
         """Who moves the traffic of a service."""
-        if service.controller is Controller.CODEDEPLOY:
-            from blocks.code_deployments import CodeDeployments
+        if service.controller is Controller.LISTENER:
+            return self._pair(service)
+        return self._code_deployments(service) if service.controller is Controller.CODEDEPLOY else self.containers
 
-            name = self.environment.name
-            return CodeDeployments(
-                self._account.client("codedeploy"),
-                self.containers,
-                service.codedeploy_application.format(environment=name),
-                service.codedeploy_group.format(environment=name),
-            )
-        return self.containers
+    def _code_deployments(self, service: Service) -> "CodeDeployments":
+        from blocks.code_deployments import CodeDeployments
+
+        name = self.environment.name
+        return CodeDeployments(
+            self._account.client("codedeploy"),
+            self.containers,
+            service.codedeploy_application.format(environment=name),
+            service.codedeploy_group.format(environment=name),
+        )
+
+    def _pair(self, service: Service) -> "WeightedRules":
+        from blocks.weighted_rules import WeightedRules
+
+        name = self.environment.name
+        names = (service.ecs_service.format(environment=name), service.ecs_service_beside.format(environment=name))
+        return WeightedRules(self._account.client("ecs"), self._account.client("elbv2"), self.containers, names)
+
+    def _state_of_pair(self, service: Service) -> ServiceState | None:
+        return self._pair(service).state(service.id, service.container)
 
     def traffic(self, service: Service, name: str) -> Traffic | None:
         """Where a load balancer sends the traffic of a service, whose full name in ECS is `name`."""
-        controller = self.controller(service)
-        return self.balancers.traffic(name, None if isinstance(controller, Containers) else controller.group())
+        if service.controller is Controller.LISTENER:
+            return self._pair(service).traffic()
+        group = self._code_deployments(service).group() if service.controller is Controller.CODEDEPLOY else None
+        return self.balancers.traffic(name, group)
+
+    def arm(self, service: Service, name: str) -> Arm | None:
+        """The version that serves now, as its metrics name it."""
+        return self._pair(service).arm() if service.controller is Controller.LISTENER else self.containers.arm(name)
 
     @cached_property
     def metrics(self) -> "Metrics":

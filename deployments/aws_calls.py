@@ -77,18 +77,35 @@ UNSEEN: tuple[Unseen, ...] = (
         ),
     ),
     Unseen(
+        "only for a service whose weights we move ourselves",
+        (PROMOTING, ROLLING_OUT),
+        ("elasticloadbalancing:AddTags", "elasticloadbalancing:DescribeTags", "elasticloadbalancing:ModifyRule"),
+    ),
+    Unseen(
+        "only for a service whose weights we move ourselves",
+        (PROMOTING,),
+        (
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeRules",
+            "elasticloadbalancing:DescribeTags",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetHealth",
+        ),
+        Place.SOURCE,
+    ),
+    Unseen(
         "only for a service that the catalogue sends by canary",
         (PROMOTING,),
         ("cloudwatch:GetMetricData", "ecs:ContinueServiceDeployment"),
     ),
     Unseen("only where no error was ever counted", (PROMOTING, ROLLING_OUT), ("cloudwatch:ListMetrics",)),
     Unseen(
-        "only where a canary's numbers are a load balancer's",
+        "only where a canary's numbers are a load balancer's, or we move the weights ourselves",
         (PROMOTING, ROLLING_OUT),
         ("elasticloadbalancing:DescribeTargetGroups",),
     ),
     Unseen(
-        "only behind a network load balancer",
+        "only behind a network load balancer, or where we move the weights ourselves",
         (PROMOTING, ROLLING_OUT),
         ("elasticloadbalancing:DescribeListeners",),
     ),

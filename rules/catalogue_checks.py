@@ -136,10 +136,14 @@ def _services(catalogue: Catalogue) -> Iterator[Problem]:
         yield from _service(service)
         for name in set(service.strategies) - set(catalogue.environments):
             yield Problem(("services", service.id, "strategies"), name, f"one of {', '.join(catalogue.environments)}")
-    for one, other in permutations(catalogue.services.values(), 2):
-        if one.ecs_service.startswith(other.ecs_service):
-            allowed = f"a name that {other.id} ({other.ecs_service}) does not also find"
-            yield Problem(("services", one.id, "ecs_service"), one.ecs_service, allowed)
+    named = [(it, "ecs_service", it.ecs_service) for it in catalogue.services.values()]
+    named += [
+        (it, "ecs_service_beside", it.ecs_service_beside) for it in catalogue.services.values() if it.ecs_service_beside
+    ]
+    for (one, key, name), (other, _, prefix) in permutations(named, 2):
+        if name.startswith(prefix):
+            allowed = f"a name that {other.id} ({prefix}) does not also find"
+            yield Problem(("services", one.id, key), name, allowed)
 
 
 def _service(service: Service) -> Iterator[Problem]:
@@ -158,6 +162,8 @@ def _service(service: Service) -> Iterator[Problem]:
         yield from _template(service.id, "alarms", alarm)
     if service.controller is Controller.CODEDEPLOY:
         yield from _codedeploy(service)
+    if service.controller is Controller.LISTENER:
+        yield from _listener(service)
 
 
 def _codedeploy(service: Service) -> Iterator[Problem]:
@@ -167,6 +173,19 @@ def _codedeploy(service: Service) -> Iterator[Problem]:
         )
     for key in ("codedeploy_application", "codedeploy_group"):
         yield from _template(service.id, key, getattr(service, key))
+
+
+def _listener(service: Service) -> Iterator[Problem]:
+    """What cannot be had where we ourselves move the weights is refused here, and not found out at night."""
+    path = ("services", service.id)
+    yield from _template(service.id, "ecs_service_beside", service.ecs_service_beside)
+    if not service.load_balanced:
+        yield Problem((*path, "load_balanced"), False, "true: the weights are those of a listener rule")
+    if not service.stays_without_us:
+        allowed = "true, by which its owner accepts that nothing goes back by itself where our process dies"
+        yield Problem((*path, "stays_without_us"), False, allowed)
+    if service.alarms:
+        yield Problem((*path, "alarms"), list(service.alarms), "none: there is nobody who would roll back on them")
 
 
 def _template(service: str, key: str, text: str) -> Iterator[Problem]:

@@ -51,9 +51,10 @@ def next_step_of_canary(seen: Observation, policy: RolloutPolicy, canary: Canary
     step = next_step(seen, patient)
     if step.move is Move.DONE and canary.aborted:  # it arrived in the moment in which it was stopped
         return Step(Move.FAIL, f"{canary.aborted} It had arrived all the same.", step.weight)
-    if step.move is not Move.WAIT or seen.ongoing is None or seen.ongoing.status.going_back:
+    if step.move not in {Move.WAIT, Move.CONTINUE} or seen.ongoing is None or seen.ongoing.status.going_back:
         return step
-    return next_canary_step(seen.service, seen.ongoing, canary)
+    judged = next_canary_step(seen.service, seen.ongoing, canary)
+    return step if step.move is Move.CONTINUE and judged.move is Move.WAIT else judged
 
 
 def next_canary_step(service: str, seen: Deployment, canary: Canary) -> Step:

@@ -96,6 +96,8 @@ class Deployment:
     """Where it waits for our word; None while it moves by itself."""
     complete: bool = False
     """As many tasks of the target revision run as it is to have."""
+    due: str = ""
+    """What its follower must do, in words, where nobody else moves it. Whoever moves by itself has nothing due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Move(StrEnum):
     START = "start"
     WAIT = "wait"
     CONTINUE = "continue"
-    """On to the next share of the traffic."""
+    """On to the next share of the traffic, or to whatever else is due."""
     ASK = "ask"
     """A person is to decide; meanwhile nothing moves."""
     STOP = "stop"
@@ -177,19 +179,17 @@ def _while_ongoing(seen: Observation, ongoing: Deployment, policy: RolloutPolicy
     if overdue := _overdue(seen, ongoing, policy):
         return overdue
     if ongoing.status.going_back:
-        return Step(
-            Move.WAIT,
-            f"ECS is rolling {seen.service} back: {ongoing.reason or ongoing.status}",
-            ongoing.weight,
-        )
+        why = f"ECS is rolling {seen.service} back: {ongoing.reason or ongoing.status}"
+        return _due(ongoing) or Step(Move.WAIT, why, ongoing.weight)
     too_bad = _too_bad(seen, ongoing, policy)
     if too_bad:
         return Step(Move.STOP, too_bad, ongoing.weight)
-    return Step(
-        Move.WAIT,
-        f"{seen.service}: {ongoing.stage or ongoing.status}, {ongoing.weight:g} % on the new revision",
-        ongoing.weight,
-    )
+    why = f"{seen.service}: {ongoing.stage or ongoing.status}, {ongoing.weight:g} % on the new revision"
+    return _due(ongoing) or Step(Move.WAIT, why, ongoing.weight)
+
+
+def _due(ongoing: Deployment) -> Step | None:
+    return Step(Move.CONTINUE, ongoing.due, ongoing.weight) if ongoing.due else None
 
 
 def _overdue(seen: Observation, ongoing: Deployment, policy: RolloutPolicy) -> Step | None:
@@ -254,7 +254,7 @@ def next_step_back(seen: Observation, policy: RolloutPolicy) -> Step:
     if overdue := _overdue(seen, ongoing, policy):
         return overdue
     if ongoing.status.going_back:
-        return Step(Move.WAIT, f"ECS is rolling {seen.service} back", ongoing.weight)
+        return _due(ongoing) or Step(Move.WAIT, f"ECS is rolling {seen.service} back", ongoing.weight)
     return Step(Move.STOP, f"{seen.service} was on its way to {ongoing.target_task_definition}", ongoing.weight)
 
 

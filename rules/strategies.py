@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rules.catalogue import CanaryPolicy
 from rules.vocabulary import Controller, Finding, Service, Strategy, Verdict
 
-ALLOWED = "blue_green or canary, by ecs; blue_green, or a canary of one step, by codedeploy"
+ALLOWED = "blue_green or canary, by ecs or listener; blue_green, or a canary of one step, by codedeploy"
 
 
 def check_strategies(

@@ -26,10 +26,11 @@ class Strategy(StrEnum):
 
 
 class Controller(StrEnum):
-    """Who moves the traffic: Amazon ECS itself or AWS CodeDeploy."""
+    """Who moves the traffic: Amazon ECS itself, AWS CodeDeploy, or we ourselves by the weights of a listener rule."""
 
     ECS = "ecs"
     CODEDEPLOY = "codedeploy"
+    LISTENER = "listener"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,10 @@ class Service:
     codedeploy_application: str = ""
     """For the controller `codedeploy`. `{environment}` as in `ecs_service`; so in the next."""
     codedeploy_group: str = ""
+    ecs_service_beside: str = ""
+    """For the controller `listener`: the second ECS service, as in `ecs_service`. One of the two has the traffic."""
+    stays_without_us: bool = False
+    """For the controller `listener`, whose owner must say so: where our process dies, the weights stay as they are."""
     load_balanced: bool = False
     """Whether a load balancer's listener rule carries its traffic (else Service Connect)."""
     alarms: tuple[str, ...] = ()

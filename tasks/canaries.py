@@ -168,7 +168,8 @@ class Canary:
 
     def _reach(self, step: int, deployment: Deployment) -> None:
         back_at = deployment.pause.expires_at if deployment.pause else None
-        alone = f" Without a word of ours Amazon ECS takes it back at {back_at:%H:%M:%S} UTC." if back_at else ""
+        who = "the next run that looks" if self._service.controller is Controller.LISTENER else "Amazon ECS"
+        alone = f" Without a word of ours {who} takes it back at {back_at:%H:%M:%S} UTC." if back_at else ""
         sentence = f"{self._service.id} has {step} % of the traffic on the new version and is judged.{alone}"
         self._happened(Happening.REACHED, sentence, step=step)
         self._telling.stands(deployment, self._now())
@@ -226,9 +227,11 @@ class Canary:
             self._heard = answers
 
     def _prepare(self, step: Step, deployment: Deployment) -> None:
-        """What must be known before the step is taken."""
+        """What must be known before the step is taken. Of what is only due nothing is decided."""
         if step.move is not Move.ASK:
             self._wave.withdraw(self._service.id)  # the judge has made up its mind meanwhile
+        if step.move is Move.CONTINUE and deployment.due:
+            return
         if step.move is Move.CONTINUE and self._memory.started_at is None:
             self._start(deployment)
         elif step.move is Move.CONTINUE and (held := self._view(deployment.weight).held_at(deployment.weight)):

@@ -30,7 +30,7 @@ def _check_alarms(promotion: Promotion, service: Service) -> tuple[Finding, ...]
 
 
 def _check_group(promotion: Promotion, service: Service) -> tuple[Finding, ...]:
-    """Where CodeDeploy moves the traffic: whether its deployment group can do what the catalogue asks for."""
+    """Where it is not Amazon ECS: whether who moves the traffic can do what the catalogue asks for."""
     controller = promotion.target.controller(service)
     if isinstance(controller, Containers):
         return ()
@@ -43,7 +43,8 @@ def _check_numbers(promotion: Promotion, canaries: Sequence[Service]) -> tuple[F
 
     target, name = promotion.target, promotion.target.environment.name
     states = target.containers.states(canaries, name)
-    arms = {id_: arm for id_, state in states.items() if (arm := target.containers.arm(state.name))}
+    known = [(it, states[it.id].name) for it in canaries if it.id in states]
+    arms = {it.id: arm for it, full_name in known if (arm := target.arm(it, full_name))}
     old = {id_: {"old": arm} for id_, arm in arms.items()}
     window = check_window(target.metrics.source, promotion.catalogue.canary)
     pauses = {id_: target.containers.foreign_pauses(state.name) for id_, state in states.items()}

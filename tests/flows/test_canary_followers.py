@@ -280,3 +280,26 @@ def test_two_questions_of_one_run_never_have_the_same_name() -> None:
     with pytest.raises((RolloutFailed, Outage)):
         follow(world, wave, person)
     assert len(keys) > 1
+
+
+def test_what_is_only_due_allows_no_step_to_be_left() -> None:
+    """Where we ourselves move the weights, more tasks may be due at the very weight at which it is held."""
+
+    class Growing(World):
+        def deployment(self, arn: str) -> Deployment:
+            found = super().deployment(arn)
+            short = self.weight == 10 and "grown" not in self.done
+            return replace(found, pause=None, complete=False, due="more tasks") if short else found
+
+        def go_on(self, deployment: Deployment) -> None:
+            if deployment.due:
+                self.done.append("grown")
+                self.bad = 50
+            else:
+                super().go_on(deployment)
+
+    world = Growing()
+    with pytest.raises(RolloutFailed):
+        follow(world)
+    assert world.done.count("grown") == 1
+    assert Happening.CLEARED not in world.happened()

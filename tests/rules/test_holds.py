@@ -118,6 +118,23 @@ def test_what_arrives_while_it_is_stopped_has_not_arrived_well() -> None:
     assert "a person said abort" in step.why
 
 
+def test_what_is_due_is_done_unless_it_must_go_back() -> None:
+    seen = replace(deployment(100, pause=None), due="the old side is scaled down")
+    look = Observation("gateway", "sha256:new", "gateway:2", frozenset({"sha256:new"}), False, seen, seen, 9)
+    well = Canary(POLICY, cleared=frozenset(POLICY.steps))
+    assert next_step_of_canary(look, RolloutPolicy(), well).move is Move.CONTINUE
+    worse = replace(well, judgement=said(Decision.ROLL_BACK))
+    assert next_step_of_canary(look, RolloutPolicy(), worse).move is Move.STOP
+    assert next_step_of_canary(look, RolloutPolicy(), Canary(POLICY)).move is Move.STOP, "it skipped its steps"
+
+
+def test_what_is_due_is_no_answer_to_a_pause() -> None:
+    short = replace(deployment(10, pause=None, complete=False), due="more tasks")
+    look = Observation("gateway", "sha256:new", "gateway:2", frozenset({"sha256:old"}), False, short, short, 9)
+    assert next_step_of_canary(look, RolloutPolicy(), Canary(POLICY)).why == "more tasks"
+    assert next_step_of_canary(look, RolloutPolicy(), Canary(POLICY, aborted="abort")).move is Move.STOP
+
+
 def test_a_step_that_somebody_skipped_is_held_where_it_is_noticed() -> None:
     assert move(30, Canary(POLICY, judgement=said(Decision.NOT_ENOUGH_DATA))) is Move.WAIT
 

@@ -45,6 +45,14 @@ def test_a_roll_out_on_its_way_is_waited_for() -> None:
     assert "BAKE_TIME" in step.why
 
 
+def test_what_is_due_is_done() -> None:
+    step = next_step(on_its_way(weight=100.0, due="the old side is scaled down"), POLICY)
+    assert (step.move, step.why) == (Move.CONTINUE, "the old side is scaled down")
+    back = on_its_way(due="all traffic back", status=DeploymentStatus.ROLLBACK_IN_PROGRESS)
+    assert next_step(back, POLICY).move is Move.CONTINUE
+    assert next_step(on_its_way(due="more tasks", failed_tasks=3), POLICY).move is Move.STOP
+
+
 def test_a_roll_out_that_a_dead_run_left_is_adopted() -> None:
     assert next_step(replace(on_its_way(), followed=None), POLICY).move is Move.WAIT
 
@@ -114,6 +122,11 @@ def test_on_the_way_back_somebody_elses_deployment_is_left_alone() -> None:
 
 def test_on_the_way_back_a_rollback_in_progress_is_waited_for() -> None:
     assert next_step_back(back_from(status=DeploymentStatus.ROLLBACK_IN_PROGRESS), POLICY).move is Move.WAIT
+
+
+def test_on_the_way_back_what_is_due_is_done() -> None:
+    going = back_from(status=DeploymentStatus.ROLLBACK_IN_PROGRESS, due="all traffic back")
+    assert next_step_back(going, POLICY).move is Move.CONTINUE
 
 
 def test_on_the_way_back_a_service_that_had_arrived_is_deployed_backwards() -> None:
