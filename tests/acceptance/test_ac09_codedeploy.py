@@ -84,3 +84,15 @@ def test_a_canary_by_codedeploy_is_judged_at_its_one_step(by_codedeploy: Promoti
     assert state.is_completed(), state.message
     weights = [it.revisions[placed.version][0] for it in looks if placed.version in it.revisions]
     assert {round(100 * weight) for weight in weights if weight} == {10, 100}
+
+
+def test_a_worse_canary_by_codedeploy_is_stopped_at_its_step(by_codedeploy: Promotions) -> None:
+    old = by_codedeploy.room.release("staging", "canary-good", 180)
+    placed = by_codedeploy.in_dev("canary-slow")
+    time.sleep(12)
+    with watched(by_codedeploy.room.url) as looks:
+        state = by_codedeploy.roll_out(placed.version, strategy="canary", services=["gateway"])
+    assert state.name == "PutBack", state.message
+    assert "slow" in str(state.message) or "took longer" in str(state.message)
+    assert by_codedeploy.serving_of("staging", "gateway") == old.version
+    assert max(it.revisions[placed.version][0] for it in looks if placed.version in it.revisions) < 0.2
