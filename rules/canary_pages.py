@@ -52,7 +52,9 @@ class Standing:
     reached_at: datetime | None = None
     """When the present step got its traffic."""
     back_at: datetime | None = None
-    """When the controller by itself takes the traffic back if nobody says anything; None while it does not wait."""
+    """When the traffic is taken back if nobody says anything; None while nobody waits for a word."""
+    stays_without_us: bool = False
+    """Whether nobody takes it back where no process of ours lives any more."""
     why: str = ""
     """What the last step said, where that is more than the judgement."""
 
@@ -209,7 +211,12 @@ def _judged(standing: Standing, judgement: Judgement | None) -> Iterator[str]:
 
 
 def _dead_hand(standing: Standing) -> Iterator[str]:
-    if standing.back_at:
+    if standing.back_at and standing.stays_without_us:
+        yield (
+            f"If nothing says otherwise by {clock(standing.back_at)}, all traffic goes back to the old version. "
+            "**Only a run does that**: if no process of ours lives any more, the weights stay as they are."
+        )
+    elif standing.back_at:
         yield (
             f"If nothing says otherwise by {clock(standing.back_at)}, and even if no process of ours lives any more, "
             "the controller itself gives all traffic back to the old version."

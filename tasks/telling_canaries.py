@@ -16,7 +16,7 @@ from rules.canary_messages import Places, canary_message, hold_key, hold_page, m
 from rules.canary_pages import Phase, Standing, question_page
 from rules.judgements import Judgement
 from rules.rollouts import Deployment
-from rules.vocabulary import Service
+from rules.vocabulary import Controller, Service
 from tasks.announcing import run_link
 from tasks.canary_charts import draw
 from tasks.canary_numbers import NOTHING_READ, Reading
@@ -55,6 +55,7 @@ class Telling:
             policy=promotion.catalogue.canary,
             judged_by=promotion.catalogue.judge,
             source=source,
+            stays_without_us=service.controller is Controller.LISTENER,
         )
         self._places = Places(run_link(promotion.run_id), chart_link(self.standing))
         self._thread: Posted | None = None

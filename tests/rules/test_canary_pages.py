@@ -109,6 +109,12 @@ def test_it_says_what_happens_when_everybody_of_ours_is_dead() -> None:
     assert "the controller itself gives all traffic back" in told
 
 
+def test_nobody_is_promised_a_way_back_that_only_a_run_knows() -> None:
+    told = story(replace(STANDING, stays_without_us=True))
+    assert "the weights stay as they are" in told
+    assert "the controller itself" not in told
+
+
 def test_a_controller_that_does_not_wait_promises_no_way_back() -> None:
     assert "controller itself" not in story(replace(STANDING, back_at=None))
 
