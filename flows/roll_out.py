@@ -28,24 +28,25 @@ def roll_out(  # noqa: PLR0917 - the fields of the Run form
     environment: str,
     version: str,
     strategy: Literal["as the catalogue says", "blue_green", "canary"] = "as the catalogue says",
-    services: list[str] | None = None,
+    services: tuple[str, ...] = (),
     dry_run: bool = False,
 ) -> State[Any] | None:
     """Rolls the images of one release out in one environment; configuration, flags and databases stay as they are.
 
     By canary the new version gets 10 %, then 50 %, then all of the traffic, and is judged at each step. When it is
-    worse, everything comes back at once. When nobody can tell, the run is paused and a person decides.
+    worse, everything comes back at once. When nobody can tell, the run is paused and a person decides, by Resume in
+    the menu of the run.
 
     Args:
         application: The application, as its catalogue names it.
         environment: Where to. Production only as a dry run: it needs approvals, which this runbook does not ask for.
         version: Git SHA of the release, 7 to 40 digits. Its images must be in the registry.
-        strategy: How traffic moves, for all services that are rolled out.
-        services: Ids of the services to roll out. Leave it empty for all of them.
+        strategy: How traffic moves, in all services that are rolled out: blue_green all at once, canary step by step.
+        services: Ids of the services to roll out, one an item. Without an item all of them.
         dry_run: Check every gate and show the plan, and change nothing.
 
     """
-    promotion = begin_roll_out(application, environment, version, strategy, services or [])
+    promotion = begin_roll_out(application, environment, version, strategy, services)
     look_back(promotion)
     release, findings = find_release(promotion)
     planned, obstacles = plan_promotion(promotion, release)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rules.canary_pages import Phase, Standing, answers, clock, headline, number, percent
+from rules.canary_pages import WHERE, Phase, Standing, answers, clock, headline, number, percent
 from rules.judgements import Decision, Judgement
 from rules.messages import (
     DEDUP_KEY,
@@ -104,10 +104,10 @@ def hold_page(standing: Standing, judgement: Judgement, places: Places) -> Page 
     """Wakes somebody for a canary of which nothing is seen, else nobody."""
     if not urgent(standing, judgement):
         return None
-    until = f" Answer by {clock(standing.back_at)}, or it goes back." if standing.back_at else ""
+    until = f" Answer by {clock(standing.until)}, or it goes back." if standing.until else ""
     details = {
         "what happened": judgement.sentence,
-        "what to do": f"Answer the waiting run: {'; '.join(_choices(standing))}",
+        "what to do": f"Answer {WHERE}. {'; '.join(_choices(standing))}",
         "traffic on the new version": f"{standing.weight:g} %",
         "numbers": standing.source,
         "chart": places.chart,
@@ -146,8 +146,8 @@ def _texts(standing: Standing, said: str, harm: Met | None) -> Iterator[str]:
 
 
 def _to_do(standing: Standing) -> Iterator[str]:
-    until = f"*until {clock(standing.back_at)}*" if standing.back_at else "now"
-    yield f"A person decides {until}, in the Prefect UI by Resume:"
+    until = f"*until {clock(standing.until)}*" if standing.until else "now"
+    yield f"A person decides {until}, {WHERE}."
     yield from (f"• {escaped(choice)}" for choice in _choices(standing))
 
 

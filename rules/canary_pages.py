@@ -53,6 +53,8 @@ class Standing:
     """When the present step got its traffic."""
     back_at: datetime | None = None
     """When the traffic is taken back if nobody says anything; None while nobody waits for a word."""
+    answer_by: datetime | None = None
+    """When an answer comes too late; somewhat before `back_at`."""
     stays_without_us: bool = False
     """Whether nobody takes it back where no process of ours lives any more."""
     why: str = ""
@@ -64,6 +66,11 @@ class Standing:
     @property
     def what(self) -> str:
         return f"{self.service} {self.version}".strip()
+
+    @property
+    def until(self) -> datetime | None:
+        """Until when somebody may answer."""
+        return self.answer_by or self.back_at
 
     @property
     def further(self) -> int:
@@ -90,13 +97,15 @@ QUESTIONS = {
     Question.SLOW_TO_OLD: "slow beside old",
 }
 RUNNING = frozenset({Phase.STARTED, Phase.JUDGED, Phase.MOVING, Phase.ASKED})
+WHERE = "in the Prefect UI, in the menu ⋮ at the top right of the run: Resume"
+"""The menu has no name on the screen."""
 ANSWERS = {
     Answer.PROMOTE: "goes on to {further} % without evidence. Whoever says so answers for it.",
     Answer.EXTEND: "stays at {weight:g} % and is judged for {window:g} minutes more.",
     Answer.ABORT: "all traffic goes back to the old version at once, and that of the other services of the wave.",
 }
 _ASKED = (
-    "Whoever may resume runs answers in the Prefect UI, by **Resume** on the waiting run. Meanwhile nothing moves.",
+    f"Whoever may resume runs answers {WHERE}. Meanwhile nothing moves.",
     "If the judge finds it worse meanwhile, it goes back without waiting for an answer.",
 )
 MOST_ODDS = 6
@@ -166,8 +175,8 @@ def answers(standing: Standing) -> list[dict[str, str]]:
         "window": standing.policy.window_minutes,
     }
     rows = [{"answer": answer.value, "then": text.format(**filling)} for answer, text in ANSWERS.items()]
-    if standing.back_at:
-        silence = f"the same as abort, by {clock(standing.back_at)} at the latest."
+    if standing.until:
+        silence = f"the same as abort, at {clock(standing.until)}."
         rows.append({"answer": "(nothing)", "then": silence})
     return rows
 

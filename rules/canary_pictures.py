@@ -11,6 +11,8 @@ Floats = npt.NDArray[np.float64]
 MOST_POINTS = 240
 """Of a line: a chart is some 900 pixels wide and several lines share its bytes."""
 MOST_BARS = 150
+EXACT = 1e-6
+"""Seconds by which computed times may be off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,26 @@ class Gap:
 
 
 def requests(counts: pd.DataFrame, service: str, until: float, most: int = MOST_BARS) -> Requests:
-    """Bars from 0 to `until`. Ticks are put together where there are more than `most`: counts add."""
+    """Bars from the tick of the start to `until`. More than `most` are put together: counts add."""
     mine = counts[(counts["service"] == service) & (counts["t"] >= 0)]
-    width = _tick(mine["t"].to_numpy(np.float64))
-    width *= max(1.0, np.ceil(until / width / most))
-    size = max(1, int(np.ceil(until / width)))
-    new, old = (_summed(mine[mine["arm"] == arm], width, size) for arm in ("new", "old"))
-    return Requests(np.arange(size) * width, float(width), new, old)
+    times = mine["t"].to_numpy(np.float64)
+    width = _tick(times)
+    first = _first(times, width)
+    width *= max(1.0, np.ceil((until - first) / width / most))
+    edges = first + np.arange(max(1, int(np.ceil((until - first) / width))) + 1) * width
+    new, old = (_summed(mine[mine["arm"] == arm], edges) for arm in ("new", "old"))
+    return Requests(edges[:-1], float(width), new, old)
 
 
-def _summed(rows: pd.DataFrame, width: float, size: int) -> Floats:
-    place = (rows["t"].to_numpy(np.float64) // width).astype(np.int64)
+def _first(times: Floats, width: float) -> float:
+    """Where the tick began in which the canary started: sources count by the clock, not from that moment on."""
+    late = float(times.max() % width) if times.size else 0.0
+    return late - width if EXACT < late < width - EXACT else 0.0
+
+
+def _summed(rows: pd.DataFrame, edges: Floats) -> Floats:
+    place = np.searchsorted(edges, rows["t"].to_numpy(np.float64) + EXACT, side="right") - 1
+    size = len(edges) - 1
     inside = place < size
     sums: Floats = np.bincount(place[inside], rows["n"].to_numpy(np.float64)[inside], minlength=size).astype(np.float64)
     return sums
@@ -90,6 +101,6 @@ def places(size: int, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
 
 
 def _tick(times: Floats) -> float:
-    """The smallest step between two times; 1 where there is none."""
+    """The usual step between two times, where some may be missing and the first may be cut; 1 where there is none."""
     steps = np.diff(np.unique(times))
-    return float(steps.min()) if steps.size else 1.0
+    return float(np.quantile(steps, 0.5, method="lower")) if steps.size else 1.0

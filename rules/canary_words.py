@@ -21,6 +21,8 @@ def sentence(decision: Decision, rows: Rows, question: Question, policy: JudgePo
         said, do = f"{_found(rows[question], question, policy)} {_odds(question, policy)}", " Roll back."
     elif decision is Decision.PROMOTE:
         said, do = f"{_seen(rows, policy)} {_refuted(policy)}", " It may go on."
+    elif rows[Question.ERRORS]["n_canary"] <= 0:
+        return _seen(rows, policy)
     else:
         said, do = f"{_seen(rows, policy)} {_too_few(rows, policy)}", ""
     return said + _left_out(rows[question], question, policy) + _alone(rows) + do
@@ -63,6 +65,8 @@ def _silent(row: Row, policy: JudgePolicy) -> str:
 
 def _seen(rows: Rows, policy: JudgePolicy) -> str:
     errors, slow = rows[Question.ERRORS], rows[Question.SLOW]
+    if errors["n_canary"] <= 0:
+        return "No canary request has been counted yet."
     told = f"Of {_number(errors['n_canary'])} canary requests {_number(errors['bad_canary'])} failed"
     if slow["n_canary"] <= 0:
         return f"{told}; none yet counts for slowness."

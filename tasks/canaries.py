@@ -207,7 +207,7 @@ class Canary:
         if before is None or before.decision is not self._judgement.decision:
             logger, told = get_run_logger(), self._judgement
             logger.info("%s: %s: %s", self._service.id, told.decision.value, told.sentence)
-        self._telling.stands(deployment, times.stage)
+        self._telling.stands(deployment, times.stage, asked=self._wave.asks(self._service.id))
         self._telling.picture(self._moment())
 
     def _moment(self) -> Moment:
@@ -246,7 +246,7 @@ class Canary:
     def _ask(self, step: Step, deployment: Deployment) -> None:
         if deployment.pause is None:
             return
-        expires = deployment.pause.expires_at
+        until = deployment.pause.expires_at - timedelta(seconds=MARGIN_SECONDS)
         self._telling.stands(deployment, None)
         question = Question(
             service=self._service.id,
@@ -254,8 +254,8 @@ class Canary:
             step=self._view(deployment.weight).held_at(deployment.weight) or round(deployment.weight),
             # Never one that was used before: Prefect would give the old answer to it.
             key=f"{self._service.id}-{uuid4().hex}",
-            page=self._telling.question(step.why, self._moment()),
-            until=expires - timedelta(seconds=MARGIN_SECONDS),
+            page=self._telling.question(step.why, self._moment(), until),
+            until=until,
         )
         if self._wave.ask(question, self._heard):
             self._happened(Happening.ASKED, step.why, step=question.step)

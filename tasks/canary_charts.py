@@ -213,7 +213,7 @@ def _requests(axes: "Axes", case: _Case) -> None:
         label = "nothing of the new version" if number == 0 else None
         axes.axvspan(gap.begins, gap.ends, facecolor=GAP, alpha=0.22, linewidth=0, label=label)
     axes.set_ylim(0, max(1.0, 1.15 * float((bars.new + bars.old).max())))
-    axes.set_title(f"Requests in {bars.width:g} s")
+    axes.set_title(f"Requests in {bars.width:.3g} s")
     _legend(axes)
 
 

@@ -46,6 +46,11 @@ class CanaryDecision(RunInput):
 
 def decide(promotion: Promotion, plan_hash: str, wave: Wave, question: Question) -> None:
     """Pauses the run until the question is answered, or is no longer one. No answer in time is to abort."""
+    from rules.canary_pages import WHERE, clock  # pandas is for those who have a canary
+
+    get_run_logger().warning(
+        "%s at %d %%: a person decides until %s, %s", question.service, question.step, clock(question.until), WHERE
+    )
     answered = threading.Event()
     watching = partial(_answer_ourselves, wave, question, UUID(str(flow_run.id)), answered)
     # In this context, because the run's settings, and with them its server, are part of it.

@@ -34,8 +34,9 @@ def roll_out_in_waves(promotion: Promotion, plan: Plan) -> None:
     """Wave after wave; a wave that does not arrive ends the roll-out and nothing of the next one starts."""
     for number, services in enumerate(promotion.catalogue.waves(), start=1):
         moving = [service for service in services if service.id in {one.service for one in plan.services}]
-        get_run_logger().info("wave %d: %s", number, ", ".join(service.id for service in moving))
-        roll_out_wave(promotion, plan, moving)
+        if moving:
+            get_run_logger().info("wave %d: %s", number, ", ".join(service.id for service in moving))
+            roll_out_wave(promotion, plan, moving)
 
 
 def roll_out_wave(promotion: Promotion, plan: Plan, moving: Sequence[Service]) -> None:

@@ -67,15 +67,15 @@ class Telling:
         """Waits for what is being said; every one of its calls has its own time limit."""
         self._worker.shutdown(wait=True)
 
-    def stands(self, deployment: Deployment, reached_at: datetime | None) -> None:
-        """Where it is now: for everything that is told next."""
+    def stands(self, deployment: Deployment, reached_at: datetime | None, *, asked: bool = False) -> None:
+        """Where it is now: for everything that is told next. `asked`: a question is open, and stays on the page."""
         back_at = deployment.pause.expires_at if deployment.pause else None
-        self.standing = replace(
-            self.standing, phase=Phase.JUDGED, weight=deployment.weight, reached_at=reached_at, back_at=back_at, why=""
-        )
+        now = replace(self.standing, weight=deployment.weight, reached_at=reached_at, back_at=back_at)
+        self.standing = now if asked else replace(now, phase=Phase.JUDGED, why="", answer_by=None)
 
-    def question(self, why: str, moment: Moment) -> str:
-        """The page that a person reads above the form."""
+    def question(self, why: str, moment: Moment, until: datetime) -> str:
+        """The page that a person reads above the form, who must have answered by `until`."""
+        self.standing = replace(self.standing, answer_by=until)
         asked = replace(self.standing, phase=Phase.ASKED, why=why)
         return question_page(asked, moment.judgement, moment.reading.verdicts)
 

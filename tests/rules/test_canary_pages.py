@@ -132,7 +132,7 @@ def test_what_comes_next_follows_the_judgement(judgement: Judgement, words: str)
     [
         (Phase.STARTED, "10 % of the visitors"),
         (Phase.MOVING, "next stop is 50 %"),
-        (Phase.ASKED, "**Resume**"),
+        (Phase.ASKED, "menu ⋮ at the top right of the run: Resume"),
         (Phase.RETURNED, "the old version again"),
         (Phase.ARRIVED, "It bakes"),
     ],
@@ -144,7 +144,7 @@ def test_every_phase_says_what_comes_next(phase: Phase, words: str) -> None:
 def test_who_is_asked_reads_what_each_answer_does_and_what_silence_does() -> None:
     asked = replace(STANDING, phase=Phase.ASKED)
     for page in (question_page(asked, SILENT), canary_page(asked, SILENT).replace("\\", "")):
-        for words in ("goes on to 50 % without evidence", "5 minutes more", "all traffic goes back", "by 13:00 UTC"):
+        for words in ("goes on to 50 % without evidence", "5 minutes more", "all traffic goes back", "at 13:00 UTC"):
             assert words in page
 
 
