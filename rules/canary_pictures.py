@@ -101,6 +101,12 @@ def places(size: int, most: int = MOST_POINTS) -> npt.NDArray[np.int64]:
 
 
 def _tick(times: Floats) -> float:
-    """The usual step between two times, where some may be missing and the first may be cut; 1 where there is none."""
-    steps = np.diff(np.unique(times))
-    return float(np.quantile(steps, 0.5, method="lower")) if steps.size else 1.0
+    """The smallest step between two times; 1 where there is none.
+
+    A tick in which the canary starts is put at 0 (`rules.telemetry`): from there to the next is no whole tick.
+    """
+    later = np.unique(times[times > 0].round(3))
+    if later.size < 2:  # noqa: PLR2004 - two times make a step
+        return float(later[0]) if later.size else 1.0
+    usual, first = float(np.diff(later).min()), float(later[0])
+    return first if usual % first < EXACT else usual

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,14 @@ def test_requests_are_shown_by_tick() -> None:
 def test_a_tick_without_a_row_is_a_bar_of_nothing() -> None:
     bars = requests(counts(("new", 0, 7), ("new", 5, 7), ("new", 20, 7)), "gateway", 25)
     assert bars.new.tolist() == [7, 7, 0, 0, 7]
+
+
+def test_a_start_in_the_middle_of_a_tick_makes_no_comb() -> None:
+    rows = counts(*(("new", t, 7) for t in (0.0, 2.576, 7.576, 12.576)))
+    bars = requests(rows, "gateway", 17.576)
+    assert bars.width == 5
+    assert bars.begins[0] == pytest.approx(-2.424)
+    assert bars.new.tolist() == [7, 7, 7, 7]
 
 
 def test_shards_of_one_tick_add_up() -> None:
