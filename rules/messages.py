@@ -154,7 +154,7 @@ def change_note(summary: RunSummary) -> ChangeNote | None:
 
 def headline_of(summary: RunSummary) -> str:
     """For instance: `batbern 3f2a1bc dev → staging failed and was put back`."""
-    way = " → ".join(filter(None, (summary.source, summary.target)))
+    way = f"{summary.source} → {summary.target}".strip()
     what = " ".join(filter(None, (summary.application, summary.version, way)))
     return HEADLINES[summary.outcome].format(what=what)
 
