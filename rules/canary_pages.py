@@ -99,6 +99,8 @@ QUESTIONS = {
 RUNNING = frozenset({Phase.STARTED, Phase.JUDGED, Phase.MOVING, Phase.ASKED})
 WHERE = "in the Prefect UI, in the menu ⋮ at the top right of the run: Resume"
 """The menu has no name on the screen."""
+BELOW = "**Decide below this text**: scroll down, choose, and press Resume."
+"""On a usual screen the form is not in sight."""
 ANSWERS = {
     Answer.PROMOTE: "goes on to {further} % without evidence. Whoever says so answers for it.",
     Answer.EXTEND: "stays at {weight:g} % and is judged for {window:g} minutes more.",
@@ -129,10 +131,11 @@ def canary_page(
 
 def question_page(standing: Standing, judgement: Judgement | None, verdicts: pd.DataFrame | None = None) -> str:
     """What a person reads above the form: the same in lists, because the form is too narrow for a table."""
-    lines = [f"## {literal(headline(standing))}", "", *_said(standing, judgement)]
+    lines = [f"## {literal(headline(standing))}", "", *_said(standing, judgement), "", BELOW]
     lines += _chapter("What you can say", [f"**{row['answer']}**: {row['then']}" for row in answers(standing)])
     if verdicts is not None:
-        lines += _chapter("The numbers", [_told(row) for row in rows_of(verdicts, standing.service)])
+        counted = verdicts[verdicts["n_canary"] > 0]
+        lines += _chapter("The numbers", [_told(row) for row in rows_of(counted, standing.service)])
     lines += ["", "The chart is among the artifacts of this run. If the judge finds it worse meanwhile, it goes back."]
     return "\n".join(lines)
 
@@ -261,7 +264,7 @@ def _row(row: Mapping[Any, Any]) -> dict[str, str]:
         "bad of all": f"{number(row['bad_canary'])} of {number(row['n_canary'])}",
         "rate": percent(row["rate"]),
         "band": f"{percent(row['low'])} to {percent(row['high'])}" if row["n_canary"] > 0 else "",
-        "limit": percent(row["limit"]),
+        "limit": percent(row["limit"]) if row["limit"] else "",  # the old version failed not once: no limit to tell
         "old": _old(row),
         "odds": odds(row["evidence"]),
     }

@@ -38,8 +38,7 @@ class CanaryDecision(RunInput):
 
     decision: Literal["abort", "extend", "promote"] = Field(
         default="abort",
-        description="abort: all traffic back to the old version. extend: judge it for one window more. "
-        "promote: go on without evidence; you answer for it.",
+        description="What each of them does is said above.",
     )
     comment: str = Field(default="", description="Why. It stands in the ledger.")
 

@@ -70,8 +70,8 @@ class Telling:
     def stands(self, deployment: Deployment, reached_at: datetime | None, *, asked: bool = False) -> None:
         """Where it is now: for everything that is told next. `asked`: a question is open, and stays on the page."""
         back_at = deployment.pause.expires_at if deployment.pause else None
-        now = replace(self.standing, weight=deployment.weight, reached_at=reached_at, back_at=back_at)
-        self.standing = now if asked else replace(now, phase=Phase.JUDGED, why="", answer_by=None)
+        now = replace(self.standing, weight=deployment.weight, reached_at=reached_at, back_at=back_at, why="")
+        self.standing = now if asked else replace(now, phase=Phase.JUDGED, answer_by=None)
 
     def question(self, why: str, moment: Moment, until: datetime) -> str:
         """The page that a person reads above the form, who must have answered by `until`."""

@@ -1,13 +1,14 @@
 """The product as a release manager meets it: a sandbox to arrange, and screens to read and to click on."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
 from deployments.sandbox.room import ControlRoom, Placed, serving
-from deployments.sandbox.telling import settled
+from deployments.sandbox.telling import answered, settled
 
 SCREENSHOTS = Path(__file__).parents[1] / ".state" / "screenshots"
 RUN_SECONDS = 180.0
@@ -22,12 +23,19 @@ class Sandbox:
 
     def in_dev(self, behaviour: str, age_minutes: float) -> Placed:
         """A new release that serves in dev, as if deployed so long ago."""
-        placed = self.room.release("dev", behaviour, age_minutes)
-        deadline = time.monotonic() + 30
-        while not settled(self.room.state(), "dev", placed.version):
-            assert time.monotonic() < deadline, f"{placed.version} does not settle in dev"
-            time.sleep(0.2)
+        return self.serving_in("dev", behaviour, age_minutes)
+
+    def serving_in(self, environment: str, behaviour: str, age_minutes: float) -> Placed:
+        placed = self.room.release(environment, behaviour, age_minutes)
+        wait(lambda: settled(self.room.state(), environment, placed.version), f"{placed.version} does not settle")
         return placed
+
+    def known_in_staging(self, behaviour: str, visitors: float, requests: int) -> Placed:
+        """An old version in staging with so many visitors a second, and a past that a canary is compared with."""
+        self.room.set_visitors("staging", visitors)
+        old = self.serving_in("staging", behaviour, 180)
+        wait(lambda: answered(self.room.state(), "staging", old.version) >= requests, f"few ask {old.version}", 90)
+        return old
 
     def serving(self, environment: str) -> set[str]:
         return set(serving(self.room.state())[environment].values())
@@ -40,11 +48,11 @@ class Screen:
     page: Page
     url: str
 
-    def open_form(self) -> None:
-        """Deployments → promote-to-staging/batbern → Run → Custom run."""
+    def open_form(self, flow: str = "promote-to-staging") -> None:
+        """Deployments → the flow's batbern → Run → Custom run."""
         self.page.goto(self.url)
         self.page.get_by_role("link", name="Deployments").click()
-        row = self.page.get_by_role("row").filter(has_text="promote-to-staging")
+        row = self.page.get_by_role("row").filter(has_text=flow)
         row.get_by_role("link", name="batbern").click()
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Custom run").click()
@@ -74,6 +82,13 @@ class Screen:
 
     def shoot(self, name: str) -> None:
         shoot(self.page, name)
+
+
+def wait(fact: Callable[[], bool], else_say: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, else_say
+        time.sleep(0.2)
 
 
 def shoot(page: Page, name: str) -> None:

@@ -154,6 +154,19 @@ def test_above_the_form_there_is_no_table_which_would_be_cut_off_there() -> None
     assert "- errors: 0 of 1 200, 0 %; limit 1 %; odds under 1:1" in page
 
 
+def test_until_when_is_the_time_after_which_an_answer_comes_too_late() -> None:
+    asked = replace(STANDING, phase=Phase.ASKED, answer_by=NOON + timedelta(minutes=59))
+    assert "the same as abort, at 12:59 UTC" in question_page(asked, SILENT)
+
+
+def test_above_the_form_it_is_said_that_there_is_one_and_nothing_of_numbers_that_are_none() -> None:
+    page = question_page(
+        replace(STANDING, phase=Phase.ASKED), SILENT, judge(counts(0)[:0], POLICY, services=["gateway"])
+    )
+    assert "Decide below this text" in page
+    assert "The numbers" not in page
+
+
 def test_the_answers_are_those_that_the_form_takes() -> None:
     assert [row["answer"] for row in answers(STANDING)] == ["promote", "extend", "abort", "(nothing)"]
     assert len(answers(replace(STANDING, back_at=None))) == 3

@@ -60,11 +60,14 @@ function labelled(revision, hue, moving) {
   return h("span", { class: `labelled ${moving ? revision.role : ""}`, key: revision.revision, title: about(revision) },
     chip(revision.version, hue),
     moving && h("b", { class: "num" }, percent(revision.weight)),
-    revision.behaviour && revision.behaviour !== "good" && h("span", { class: "behaviour" }, revision.behaviour),
+    behaviour(revision) !== "good" && h("span", { class: "behaviour", title: revision.behaviour }, behaviour(revision)),
     (moving || revision.healthy < revision.desired) && h("span", {
       class: `tasks num ${revision.healthy < revision.desired ? "short" : "faint"}`,
     }, `${revision.healthy}/${revision.desired}`));
 }
+
+/** Whether it was made for a canary is of no interest beside its name, where there is little room. */
+const behaviour = (revision) => (revision.behaviour || "good").replace(/^canary-/, "");
 
 const about = (r) => `${r.revision}\n${r.digest}\n${r.healthy} of ${r.desired} healthy, ${r.running} running (${r.role})`;
 
