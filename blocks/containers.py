@@ -192,6 +192,26 @@ class Containers:
                 if code_of(error) != "ConflictException":  # it ended meanwhile: the next look tells how
                     raise
 
+    def tidy(self, name: str) -> None:
+        """Takes a canary's pause off the service, when its deployment has ended. Starts no deployment.
+
+        Whoever deploys to the service next, by whatever means, would wait at it for a word that nobody gives.
+        """
+        present = self._configuration(name)
+        owners = owners_hooks(present)
+        if len(owners) == len(present.get("lifecycleHooks", ())) or self.ongoing(name) is not None:
+            return
+        with translated(SYSTEM, f"taking a canary's pause off {name}"):
+            self._ecs.update_service(
+                cluster=self.cluster,
+                service=name,
+                deploymentConfiguration={
+                    "strategy": "BLUE_GREEN",
+                    "bakeTimeInMinutes": present.get("bakeTimeInMinutes", 0),
+                    "lifecycleHooks": owners,
+                },
+            )
+
     # --- parts ---------------------------------------------------------------------------------------------
 
     def _configuration(self, name: str) -> Mapping[str, Any]:

@@ -7,13 +7,17 @@ from rules.canary_arrays import TINY, Floats, share
 BAND_ALPHA = 0.05
 """A band that is never left by the true rate, at any time, in 95 % of roll-outs. It decides nothing."""
 HALVINGS = 50
+LEAST_FOR_SERIES = 8
+"""From here on four terms of Stirling's series are exact to about 1e-12."""
+CLOSE_ENOUGH = 1e-13
+"""The last factor of the continued fraction differs from 1 by less."""
 
 
 def log_gamma(x: Floats) -> Floats:
     """Logarithm of Gamma(x) for x > 0 to about 1e-12: shifted above 8, then Stirling's series."""
     shift = np.zeros_like(x)
-    for _ in range(8):
-        small = x < 8  # noqa: PLR2004
+    for _ in range(LEAST_FOR_SERIES):
+        small = x < LEAST_FOR_SERIES
         shift = shift - np.where(small, np.log(np.maximum(x, TINY)), 0.0)
         x = np.where(small, x + 1, x)
     series = 1 / (12 * x) - 1 / (360 * x**3) + 1 / (1260 * x**5) - 1 / (1680 * x**7)
@@ -51,7 +55,7 @@ def _fraction(a: Floats, b: Floats, x: Floats) -> Floats:
             d = 1 / _away(1 + factor * d)
             c = _away(1 + factor / c)
             total = total * d * c
-        if np.all(np.abs(d * c - 1) < 1e-13):  # noqa: PLR2004
+        if np.all(np.abs(d * c - 1) < CLOSE_ENOUGH):
             break
     return total
 

@@ -21,7 +21,7 @@ from tasks.following import Order
 from tasks.kinds import acting, asking
 from tasks.promotions import Promotion
 from tasks.records import write
-from tasks.rollouts import arrival, follower
+from tasks.rollouts import arrival, follower, tidy
 
 LOOK = "what serves"
 """The last step, which puts nothing back and proves that the rest did."""
@@ -106,6 +106,7 @@ def return_service(
     order = Order(service.id, state.name, service.container, before["task_definition"], before["digests"][0], ours)
     # No bake and no alarms on the way back: the old version is the known good one and speed is what counts.
     step = follower(promotion, service).follow(order, BlueGreen(bake_minutes=0, unguarded=True), next_step_back)
+    tidy(promotion, service, state.name)
     ledger, kind = promotion.application.ledger, EventKind.ROLLOUT_ROLLED_BACK
     write(ledger, kind, doors.environment.name, step.why, plan_hash, service=service.id)
 

@@ -88,9 +88,16 @@ def _roll_out(promotion: Promotion, plan: Plan, service: Service, wave: Wave) ->
     order = Order(service.id, state.name, service.container, definition, digest)
     with judging(promotion, plan, service, wave, order) as judge:
         step = follower(promotion, service, wave).follow(order, shift(promotion, service), judge)
+    tidy(promotion, service, state.name)
     kind = EventKind.ROLLOUT_SUCCEEDED
     write(ledger, kind, doors.environment.name, step.why, plan.hash, service=service.id)
     return step
+
+
+def tidy(promotion: Promotion, service: Service, name: str) -> None:
+    """Nothing of a canary stays with the service when it has ended, well or badly."""
+    if service.controller is Controller.ECS:
+        promotion.target.containers.tidy(name)
 
 
 def arrival(

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 TTL = "redis/cache-ttl"
 """A parameter that the shipped catalogue copies."""
 LOOK_SECONDS = 0.2
+KNOWN_REQUESTS = 1000
 FASTER = {
     "bake_minutes = 5": "bake_minutes = 2",
     "poll_seconds = 3": "poll_seconds = 0.3",
@@ -112,6 +113,13 @@ class Promotions:
         views = self.room.state()["environments"]
         met: dict[str, dict[str, int]] = next(it["visitors"] for it in views if it["name"] == environment)["by_version"]
         return met
+
+    def until_known(self, environment: str, version: str) -> None:
+        """Until enough visitors met a version that there is something to compare another one with."""
+        deadline = time.monotonic() + 60
+        while self.met(environment).get(version, {}).get("requests", 0) < KNOWN_REQUESTS:
+            assert time.monotonic() < deadline, f"nobody visits {version} in {environment}"
+            time.sleep(0.2)
 
     def story(self, state: "State[Any]") -> "list[Record]":
         return list(self.application.ledger.records(str(state.state_details.flow_run_id)))

@@ -5,7 +5,6 @@
 """
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -76,9 +75,9 @@ def test_a_bad_release_is_taken_back_and_harms_by_its_own_errors_alone(by_codede
 
 
 def test_a_canary_by_codedeploy_is_judged_at_its_one_step(by_codedeploy: Promotions) -> None:
-    by_codedeploy.room.release("staging", "canary-good", 180)
+    old = by_codedeploy.room.release("staging", "canary-good", 180)
     placed = by_codedeploy.in_dev("canary-good")
-    time.sleep(12)  # visitors of the old version, so that there is something to compare with
+    by_codedeploy.until_known("staging", old.version)
     with watched(by_codedeploy.room.url) as looks:
         state = by_codedeploy.roll_out(placed.version, strategy="canary", services=["gateway"])
     assert state.is_completed(), state.message
@@ -89,7 +88,7 @@ def test_a_canary_by_codedeploy_is_judged_at_its_one_step(by_codedeploy: Promoti
 def test_a_worse_canary_by_codedeploy_is_stopped_at_its_step(by_codedeploy: Promotions) -> None:
     old = by_codedeploy.room.release("staging", "canary-good", 180)
     placed = by_codedeploy.in_dev("canary-slow")
-    time.sleep(12)
+    by_codedeploy.until_known("staging", old.version)
     with watched(by_codedeploy.room.url) as looks:
         state = by_codedeploy.roll_out(placed.version, strategy="canary", services=["gateway"])
     assert state.name == "PutBack", state.message

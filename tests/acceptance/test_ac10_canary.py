@@ -62,7 +62,7 @@ def canary(promotions: Promotions, behaviour: str, person: Callable[[Promotions]
     room.clear_faults()
     old = room.release("staging", "canary-good", 180)
     new = promotions.in_dev(behaviour)
-    time.sleep(12)  # visitors of the old version, so that there is something to compare with
+    promotions.until_known("staging", old.version)
     beside = threading.Thread(target=copy_context().run, args=(person, promotions)) if person else None
     if beside:
         beside.start()

@@ -47,6 +47,7 @@ class Staging:
     seed: Seed
     containers: Containers
     images: Images
+    ecs: Any
     now: float = 0.0
 
     def service(self, id_: str) -> Service:
@@ -71,6 +72,12 @@ class Staging:
     def state(self, id_: str) -> ServiceState:
         return self.containers.states([self.service(id_)], "staging")[id_]
 
+    def configuration(self, name: str) -> dict[str, Any]:
+        """The deployment configuration that the service has in ECS."""
+        [service] = self.ecs.describe_services(cluster="batbern-staging", services=[name])["services"]
+        found: dict[str, Any] = service["deploymentConfiguration"]
+        return found
+
     def follow(self, order: Order, how: Shift = TO_ALL, **more: Any) -> list[Step]:
         steps: list[Step] = []
         follower = Follower(self.containers, POLICY, steps.append, clock=lambda: self.now, pause=self.pause)
@@ -85,9 +92,10 @@ def world(running_aws: AwsStandIn, world_clock: ManualClock, open_session_client
     seed = Seed(catalogue, SandboxAccounts(running_aws.url), running_aws.simulator.place)
     seed.environments()
     seed.put("staging", seed.push("good"), age_minutes=600)
-    containers = Containers(open_session_client("ecs"), "batbern-staging")
+    ecs = open_session_client("ecs")
+    containers = Containers(ecs, "batbern-staging")
     images = Images(open_session_client("ecr", account="111111111111"), "111111111111")
-    return Staging(running_aws, world_clock, catalogue, seed, containers, images)
+    return Staging(running_aws, world_clock, catalogue, seed, containers, images, ecs)
 
 
 @pytest.fixture
@@ -395,6 +403,28 @@ def test_a_blue_green_roll_out_after_a_canary_waits_for_nobody(staging: Staging)
     staging.follow(staging.order(GATEWAY, staging.seed.push("good")), CANARY, judge=AlwaysOn())
     steps = staging.follow(staging.order(GATEWAY, staging.seed.push("good")))
     assert {step.weight for step in steps} <= {0, 100}
+
+
+def test_nothing_of_a_canary_stays_with_the_service_and_tidying_deploys_nothing(staging: Staging) -> None:
+    order = staging.order(GATEWAY, staging.seed.push("good"))
+    staging.follow(order, CANARY, judge=AlwaysOn())
+    assert staging.configuration(order.name)["lifecycleHooks"]
+    for _ in range(2):
+        staging.containers.tidy(order.name)
+        assert staging.containers.ongoing(order.name) is None
+    tidied = staging.configuration(order.name)
+    assert (tidied["strategy"], tidied["lifecycleHooks"]) == ("BLUE_GREEN", [])
+
+
+def test_a_canary_that_is_under_way_keeps_its_pause(staging: Staging) -> None:
+    order = staging.order(GATEWAY, staging.seed.push("good"))
+    deployment = to_first_step(staging, order)
+    staging.containers.tidy(order.name)
+    assert staging.configuration(order.name)["lifecycleHooks"]
+    staging.containers.stop(deployment.arn)
+    staging.pause(5)
+    staging.containers.tidy(order.name)
+    assert staging.configuration(order.name)["lifecycleHooks"] == []
 
 
 def test_the_versions_of_a_canary_are_known_by_their_target_groups(staging: Staging) -> None:

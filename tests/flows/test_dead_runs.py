@@ -101,12 +101,14 @@ def wait_until_quiet(promotions: Promotions) -> None:
 def dead_canary(promotions: Promotions) -> Iterator[tuple[str, str]]:
     """Old and new version of a canary whose run was killed when it had a tenth of the traffic."""
     promotions.room.set_visitors("staging", PER_SECOND)
-    old = promotions.room.release("staging", "canary-good", 180)
-    new = promotions.in_dev("canary-good")
-    time.sleep(12)  # visitors of the old version, so that there is something to compare with
-    run_and_kill_when(promotions, ROLL_OUT.format(new.version), lambda it: Happening.REACHED in happened([it]))
-    yield old.version, new.version
-    promotions.room.set_visitors("staging", 5)
+    try:
+        old = promotions.room.release("staging", "canary-good", 180)
+        new = promotions.in_dev("canary-good")
+        promotions.until_known("staging", old.version)
+        run_and_kill_when(promotions, ROLL_OUT.format(new.version), lambda it: Happening.REACHED in happened([it]))
+        yield old.version, new.version
+    finally:
+        promotions.room.set_visitors("staging", 5)
 
 
 def happened(events: Iterable[Event]) -> list[str]:
