@@ -58,8 +58,9 @@ class Containers:
 
     def states(self, services: Iterable[Service], environment: str) -> dict[str, ServiceState]:
         """What each service runs, by service id. A service that is not there is not in the answer."""
-        paired = [service for service in services if service.controller is Controller.LISTENER]
-        single = [service for service in services if service.controller is not Controller.LISTENER]
+        listed = list(services)
+        paired = [service for service in listed if service.controller is Controller.LISTENER]
+        single = [service for service in listed if service.controller is not Controller.LISTENER]
         seen = ((service.id, self._paired(service)) for service in paired)
         return self._states(single, environment) | {id_: state for id_, state in seen if state}
 
