@@ -61,9 +61,9 @@ def _parse(file: Path, content: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _with_names(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A table's name is the environment's name and the service's id: nobody writes it twice."""
+    """A table's name is the environment's name, the service's and the person's id: nobody writes it twice."""
     filled = dict(data)
-    for table, key in (("environments", "name"), ("services", "id")):
+    for table, key in (("environments", "name"), ("services", "id"), ("people", "id")):
         if isinstance(entries := filled.get(table), dict):
             filled[table] = {
                 name: {key: name, **entry} if isinstance(entry, dict) else entry for name, entry in entries.items()

@@ -7,6 +7,15 @@ the name. Defaults stand beside the field, with the reason where it is not plain
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rules.production_policies import (
+    ApprovalPolicy,
+    EmergencyPolicy,
+    EvidencePolicy,
+    HistoryPolicy,
+    Person,
+    TicketPolicy,
+    WindowPolicy,
+)
 from rules.vocabulary import Environment, Service
 
 
@@ -225,6 +234,14 @@ class Catalogue:
     metrics: MetricsPolicy = MetricsPolicy()
     health: HealthPolicy = HealthPolicy()
     lock: LockPolicy = LockPolicy()
+    people: dict[str, Person] = field(default_factory=dict)
+    """Who may approve, by id."""
+    approvals: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    windows: WindowPolicy = field(default_factory=WindowPolicy)
+    tickets: TicketPolicy = field(default_factory=TicketPolicy)
+    evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
+    emergency: EmergencyPolicy = field(default_factory=EmergencyPolicy)
+    history: HistoryPolicy = field(default_factory=HistoryPolicy)
     sha256: str = ""
     """Hash of the file that this was read from."""
 

@@ -3,6 +3,8 @@
     PromotionError
     ├── InvalidInput        something from outside is not what it must be; nothing was done
     ├── Refused             gates are not met; nothing was written
+    ├── Rejected            people said no, or nobody answered in time; nothing was written
+    ├── Superseded          a newer plan took this one's place while it waited; nothing was written
     ├── RolloutFailed       traffic did not arrive, or did not stay, on the new revision
     ├── Busy                another run holds the environment; nothing was written
     ├── Conflict            somebody else changed what we were about to change
@@ -36,6 +38,14 @@ class Refused(PromotionError):
         self.findings = tuple(findings)
         reasons = " ".join(f"[{finding.gate}] {finding.sentence}" for finding in unmet(findings))
         super().__init__(f"{subject} refused: {reasons}")
+
+
+class Rejected(PromotionError):
+    """The people who were asked do not want it, or did not answer before the deadline."""
+
+
+class Superseded(PromotionError):
+    """A newer promotion of the same application to the same environment was asked for meanwhile."""
 
 
 class RolloutFailed(PromotionError):

@@ -27,6 +27,8 @@ class Ending(StrEnum):
 
     SUCCEEDED = "succeeded"
     REFUSED = "refused"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
     FAILED = "failed"
     """It failed, and what is true now is in the sentence: nothing was changed, or it says what was."""
     PUT_BACK = "put back"
@@ -38,6 +40,8 @@ class Ending(StrEnum):
 SIGNS = {
     Ending.SUCCEEDED: ":white_check_mark:",
     Ending.REFUSED: ":no_entry:",
+    Ending.REJECTED: ":no_entry:",
+    Ending.SUPERSEDED: ":fast_forward:",
     Ending.FAILED: ":x:",
     Ending.PUT_BACK: ":leftwards_arrow_with_hook:",
     Ending.PUT_BACK_FAILED: ":rotating_light:",
@@ -47,6 +51,8 @@ SIGNS = {
 HEADLINES = {
     Ending.SUCCEEDED: "{what} succeeded",
     Ending.REFUSED: "{what} was refused; nothing was changed",
+    Ending.REJECTED: "{what} was rejected; nothing was changed",
+    Ending.SUPERSEDED: "{what} was superseded; nothing was changed",
     Ending.FAILED: "{what} failed",
     Ending.PUT_BACK: "{what} failed and was put back",
     Ending.PUT_BACK_FAILED: "{what} FAILED AND COULD NOT BE PUT BACK: a person is needed now",

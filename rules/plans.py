@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rules.configuration import ConfigurationPlan
 from rules.feature_flags import FlagPlan
+from rules.production_policies import Terms
 from rules.vocabulary import Finding, Release, Service, Strategy, Verdict, short
 
 
@@ -41,6 +42,8 @@ class Plan:
     configuration: ConfigurationPlan
     flags: FlagPlan
     catalogue_sha256: str
+    terms: Terms | None = None
+    """Of a promotion to production: the ticket, the time, and what an emergency leaves out."""
 
     @property
     def hash(self) -> str:
@@ -54,6 +57,7 @@ class Plan:
             "configuration": self.configuration.fingerprint(),
             "flags": self.flags.fingerprint(),
             "catalogue": self.catalogue_sha256,
+            "terms": self.terms.fingerprint() if self.terms else {},
         }
         text = json.dumps(desired, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -25,6 +25,25 @@ class EventKind(StrEnum):
     STARTED = "started"
     FINDINGS = "findings"
     PLAN = "plan"
+    RESUMED = "resumed"
+    """The run goes on in a new process, after it waited for people or for its time."""
+    VALIDATED = "validated"
+    """What was found of a release in an environment: `digests` by service, `findings`."""
+    TICKET_CREATED = "ticket_created"
+    TICKET_TOLD = "ticket_told"
+    """The change ticket knows how the run stands: `about` is link, under_way or the run's ending."""
+    APPROVAL_ASKED = "approval_asked"
+    APPROVAL_GIVEN = "approval_given"
+    APPROVAL_NOT_ADMITTED = "approval_not_admitted"
+    APPROVALS_VOID = "approvals_void"
+    REMINDED = "reminded"
+    APPROVED = "approved"
+    WAITING = "waiting"
+    """Approved, and its time has not come: `until`, ISO."""
+    SUPERSEDES = "supersedes"
+    """A newer plan takes the place of the waiting run `run`."""
+    SNAPSHOT_INTENT = "snapshot_intent"
+    SNAPSHOT_TAKEN = "snapshot_taken"
     LOCK_TAKEN = "lock_taken"
     LOCK_RELEASED = "lock_released"
     CONFIGURATION_INTENT = "configuration_intent"
@@ -40,6 +59,8 @@ class EventKind(StrEnum):
     ROLLOUT_ROLLED_BACK = "rollout_rolled_back"
     COMPLETED = "completed"
     REFUSED = "refused"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
     FAILED = "failed"
     PUT_BACK = "put_back"
     PUT_BACK_FAILED = "put_back_failed"
@@ -59,6 +80,8 @@ ENDINGS = {
 RUN_ENDINGS = {
     EventKind.COMPLETED,
     EventKind.REFUSED,
+    EventKind.REJECTED,
+    EventKind.SUPERSEDED,
     EventKind.FAILED,
     EventKind.PUT_BACK,
     EventKind.PUT_BACK_FAILED,

@@ -17,6 +17,8 @@ CHAT, PAGER, PAGER_OVER, CHANGES = "chat", "pager", "pager: over", "change event
 OUTCOMES = {
     EventKind.COMPLETED: Ending.SUCCEEDED,
     EventKind.REFUSED: Ending.REFUSED,
+    EventKind.REJECTED: Ending.REJECTED,
+    EventKind.SUPERSEDED: Ending.SUPERSEDED,
     EventKind.FAILED: Ending.FAILED,
     EventKind.PUT_BACK: Ending.PUT_BACK,
     EventKind.PUT_BACK_FAILED: Ending.PUT_BACK_FAILED,

@@ -49,6 +49,8 @@ class Environment:
     """Root of the environment's parameters, with both slashes: `/batbern/dev/`."""
     flag_environment: str
     """The environment's key in the feature flag service."""
+    database: str = ""
+    """Identifier of the RDS instance that is snapshotted before a change; empty: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class Finding:
     """A link or an identifier under which the proof can be looked at."""
     waived: str = ""
     """Why this finding does not block although it did not pass. The verdict stays what it is."""
+    could_be_met: str = ""
+    """When, or by what, a gate that is not met could be met: `Monday 23 November, 09:00 CET`."""
 
     @property
     def blocks(self) -> bool:
@@ -153,17 +157,6 @@ class Release:
     """The Git SHA, as the image tags give it (7 to 40 hexadecimal digits)."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Image digest by service id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A verified person's decision on one plan."""
-
-    person: str
-    approved: bool
-    comment: str
-    plan_hash: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 nothing raised        Completed
 Refused, bad input    Failed, named Refused        nothing was written
+Rejected, Superseded  Failed, named so             nothing was written
 PutBack               Failed, named PutBack        the target is what it was
 PutBackFailed         Failed, named PutBackFailed  and somebody is paged
 another of ours       Failed
@@ -19,7 +20,17 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from blocks.doors import Application, open_application
-from rules.errors import Busy, Declined, InvalidInput, PromotionError, PutBack, PutBackFailed, Refused
+from rules.errors import (
+    Busy,
+    Declined,
+    InvalidInput,
+    PromotionError,
+    PutBack,
+    PutBackFailed,
+    Refused,
+    Rejected,
+    Superseded,
+)
 from rules.plans import Plan
 from rules.records import Event, EventKind
 from tasks.announcing import announce, announce_unrecorded
@@ -34,6 +45,8 @@ ENDS: dict[type[Exception], tuple[EventKind, str]] = {
     InvalidInput: (EventKind.REFUSED, "Refused"),
     Declined: (EventKind.REFUSED, "Refused"),
     Busy: (EventKind.REFUSED, "Refused"),
+    Rejected: (EventKind.REJECTED, "Rejected"),
+    Superseded: (EventKind.SUPERSEDED, "Superseded"),
     PutBack: (EventKind.PUT_BACK, "PutBack"),
     PutBackFailed: (EventKind.PUT_BACK_FAILED, "PutBackFailed"),
 }
