@@ -14,6 +14,7 @@ from rules.configuration import ConfigurationPlan
 from rules.errors import InvalidInput, Refused
 from rules.feature_flags import FlagPlan
 from rules.plans import Plan, check_image_changes, service_changes
+from rules.production_policies import Terms
 from rules.records import EventKind
 from rules.releases import ServiceState, check_running, is_sha, pin
 from rules.run_pages import plan_page
@@ -39,10 +40,16 @@ class Promotion:
         *,
         strategy: Strategy | None = None,
         services: tuple[Service, ...] = (),
+        terms: Terms | None = None,
+        dry_run: bool = False,
     ) -> None:
-        """`strategy`: for all, instead of what the catalogue says of each service. `services`: those alone."""
+        """`strategy`: for all, instead of what the catalogue says of each service. `services`: those alone.
+
+        `terms`: what a promotion to production was asked for with. `dry_run`: nothing outside is changed.
+        """
         self.application, self.source, self.target, self.requested = application, source, target, version
         self.strategy, self._services = strategy, services
+        self.terms, self.dry_run = terms, dry_run
         self.run_id = str(flow_run.id or "")
 
     @property
@@ -132,6 +139,7 @@ def plan_promotion(promotion: Promotion, release: Release | None) -> tuple[Plan 
         configuration=configuration,
         flags=flags,
         catalogue_sha256=promotion.catalogue.sha256,
+        terms=promotion.terms,
     )
     ready = (*check_target(states, release.digests, target), *check_balancers(promotion, states))
     return plan, (*ready, *findings, check_image_changes(plan))
