@@ -31,8 +31,12 @@ from rules.traffic import Traffic
 from rules.vocabulary import Controller, Environment, Role, Service
 
 if TYPE_CHECKING:
+    from blocks.approvers import Approvers
+    from blocks.change_tickets import ChangeTickets
     from blocks.code_deployments import CodeDeployments
     from blocks.metrics import Metrics
+    from blocks.snapshots import Snapshots
+    from blocks.source_history import SourceHistory
     from blocks.weighted_rules import WeightedRules
 
 B = TypeVar("B", bound=Block)
@@ -107,6 +111,12 @@ class Doors:
         return self._pair(service).arm() if service.controller is Controller.LISTENER else self.containers.arm(name)
 
     @cached_property
+    def snapshots(self) -> "Snapshots":
+        from blocks.snapshots import Snapshots
+
+        return Snapshots(self._account.client("rds"))
+
+    @cached_property
     def metrics(self) -> "Metrics":
         """Where a canary's numbers come from. Opened when asked for: pandas is for those who have a canary."""
         from blocks.cloudwatch_metrics import CloudWatchMetrics
@@ -133,6 +143,26 @@ class Application:
         self.chat = load(Chat, name)
         self.pager = load(Pager, name)
         self.ledger: Ledger = open_ledger(name)
+
+    # Opened when asked for: only production needs them, and who has none must be able to promote to staging.
+
+    @cached_property
+    def tickets(self) -> "ChangeTickets":
+        from blocks.change_tickets import ChangeTickets
+
+        return load(ChangeTickets, self.name)
+
+    @cached_property
+    def approvers(self) -> "Approvers":
+        from blocks.approvers import Approvers
+
+        return load(Approvers, self.name)
+
+    @cached_property
+    def history(self) -> "SourceHistory":
+        from blocks.source_history import SourceHistory
+
+        return load(SourceHistory, self.name)
 
     def environment(self, name: str) -> Doors:
         return open_doors(self.catalogue, name)

@@ -1,14 +1,14 @@
 """Between the first write and the last: the lock is held, and whatever goes wrong is put back."""
 
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rules.errors import PutBackFailed
 from rules.plans import Plan, check_same_plan
 from rules.records import Event, EventKind
 from rules.settling import INTENTS
-from rules.vocabulary import unmet
+from rules.vocabulary import Finding, unmet
 from tasks.guards import check_guards
 from tasks.kinds import asking
 from tasks.locks import lock
@@ -17,11 +17,21 @@ from tasks.putting_back import put_back
 from tasks.records import note, write
 
 
+Check = Callable[[Promotion], tuple[Finding, ...]]
+
+
+def nothing_more(_promotion: Promotion) -> tuple[Finding, ...]:
+    return ()
+
+
 @contextmanager
-def changing(promotion: Promotion, plan: Plan) -> Iterator[Plan]:
-    """Holds the target's lock and gives the plan as it is now; puts everything back when the block fails."""
+def changing(promotion: Promotion, plan: Plan, also: Check = nothing_more) -> Iterator[Plan]:
+    """Holds the target's lock and gives the plan as it is now; puts everything back when the block fails.
+
+    `also`: what else must hold once the lock is ours.
+    """
     with holding(promotion, plan.hash, INTENTS):
-        yield recheck(promotion, plan)
+        yield recheck(promotion, plan, also)
 
 
 @contextmanager
@@ -54,10 +64,10 @@ def lock_lost(environment: str) -> PutBackFailed:
 
 
 @asking("check again under the lock")
-def recheck(promotion: Promotion, plan: Plan) -> Plan:
+def recheck(promotion: Promotion, plan: Plan, also: Check) -> Plan:
     """The same plan against what stands there now. Raises Refused when it changed, is unsafe, or others deploy."""
     now, findings = plan_promotion.fn(promotion, plan.release)
-    findings = (*findings, *check_guards.fn(promotion), *check_same_plan(plan, now))
+    findings = (*findings, *check_guards.fn(promotion), *check_same_plan(plan, now), *also(promotion))
     if now is None or unmet(findings):
         raise refuse(promotion, findings)
     return now

@@ -73,21 +73,21 @@ class Promotions:
         from flows.promote_to_staging import promote_to_staging
 
         run = partial(promote_to_staging, self.application.name, return_state=True, **parameters)
-        return self._walked("promote-to-staging", run, "staging", "dev")
+        return self.walked("promote-to-staging", run, "staging", "dev")
 
     def roll_out(self, version: str, **parameters: Any) -> "State[Any]":
         from flows.roll_out import roll_out
 
         run = partial(roll_out, self.application.name, "staging", version, return_state=True, **parameters)
-        return self._walked("roll-out", run, "staging")
+        return self.walked("roll-out", run, "staging")
 
     def configuration(self, source: str, target: str, **parameters: Any) -> "State[Any]":
         from flows.promote_configuration import promote_configuration
 
         run = partial(promote_configuration, self.application.name, source, target, return_state=True, **parameters)
-        return self._walked("promote-configuration", run, target, source)
+        return self.walked("promote-configuration", run, target, source)
 
-    def _walked(self, flow: str, run: "Callable[[], State[Any]]", target: str, source: str = "") -> "State[Any]":
+    def walked(self, flow: str, run: "Callable[[], State[Any]]", target: str, source: str = "") -> "State[Any]":
         """Runs the flow, and sees that what it asks of AWS is right and listed."""
         from walked_calls import walking
 
@@ -210,8 +210,11 @@ def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for slow, fast in FASTER.items():
         assert slow in text
         text = text.replace(slow, fast)
+    from production_world import always_open, more_people
+
     from deployments.sandbox.patience import with_values
 
+    text = always_open(more_people(text))
     file = tmp_path_factory.mktemp("catalogue") / "catalogue.toml"
     file.write_text(with_values(text, SHORTER))
     return file

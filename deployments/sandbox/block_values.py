@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deployments.sandbox.approvers import secrets_of
 from deployments.sandbox.vendors.state import Credentials
 from rules.catalogue import Catalogue
 
@@ -19,6 +20,14 @@ def block_values(settings: Mapping[str, Any], catalogue: Catalogue) -> dict[str,
         f"feature-flags/{name}": {"url": f"{vendors}/launchdarkly", "token": secrets.flag_token},
         f"chat/{name}": {"url": f"{vendors}/slack/api", "token": secrets.chat_token, "channel": CHANNEL},
         f"pager/{name}": {"url": f"{vendors}/pagerduty", "routing_key": secrets.pager_key},
+    }
+    values |= {
+        f"approvers/{name}": {"secrets": secrets_of(catalogue.people)},
+        f"change-tickets/{name}": {
+            "url": f"{vendors}/jira",
+            "user": secrets.ticket_user,
+            "token": secrets.ticket_token,
+        },
     }
     for environment, edge in world["edges"].items():
         values[f"probes/{name}-{environment}"] = {"api_url": edge}

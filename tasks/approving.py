@@ -1,0 +1,231 @@
+"""People say whether production may change. The run is suspended until somebody answers: no process waits, no lock is held.
+
+Whoever answers resumes it, in the Prefect UI or by `python -m deployments.approve`, and the run begins again from its
+top. So nothing here lives in memory: each answer is judged once, its outcome stands in the ledger under its key, and
+whether the plan is approved is read from there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Literal
+
+from prefect import get_run_logger, suspend_flow_run
+from prefect.input import RunInput, filter_flow_run_input
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from rules.approval_pages import approval_page
+from rules.approvals import Admission, Answer, Case, CodeCheck, CodeKind, Decision, Standing, admit, person_of, standing
+from rules.errors import Rejected
+from rules.plans import Plan
+from rules.production_policies import ApprovalPolicy
+from rules.records import Event, EventKind, Record
+from rules.vocabulary import Finding
+from tasks.announcing import run_link
+from tasks.kinds import acting
+from tasks.promotions import Promotion
+from tasks.records import write
+from tasks.superseding import take_place
+
+ANSWERS = "suspended-{key}-response"
+"""Under this name Prefect keeps what was filled in."""
+MOST_ANSWERS = 60
+"""More answers than this to one run are no approvals but an attack; then it ends."""
+
+
+class ApprovalForm(RunInput):
+    """The form. Its fields are also what an answer by API consists of."""
+
+    approver: str = Field(default="", description="Who you are: your id, name or account in the catalogue.")
+    decision: Literal["reject", "approve", "show the plan again"] = Field(
+        default="reject", description="To reject ends this promotion. To see the plan as it is now needs no code."
+    )
+    code: str = Field(default="", description="The six digits that your authenticator shows now. They work once.")
+    plan: str = Field(default="", description="The plan that you have read above. Leave it as it is.")
+    comment: str = Field(default="", description="Why. It stands in the ledger.")
+
+
+def wait_for_approvals(promotion: Promotion, plan: Plan, findings: Sequence[Finding], authors: frozenset[str]) -> None:
+    """Returns when this very plan is approved; until then the run is suspended, again and again.
+
+    Raises:
+        Rejected: somebody said no, or the deadline is over.
+        Superseded: a newer plan took this one's place.
+
+    """
+    take_place(promotion)
+    while True:
+        case = open_case(promotion, plan, authors)
+        for answer, code in answers(promotion):
+            settle(promotion, case, answer, code)
+        now = standing(case, records_of(promotion))
+        if now.approved:
+            record_approved(promotion, plan, now)
+            return
+        refuse_if_over(promotion, case, now)
+        ask(promotion, plan, case, now, findings)
+
+
+def open_case(promotion: Promotion, plan: Plan, authors: frozenset[str]) -> Case:
+    """What answers are judged by: policy, people, who may not approve, the plan, until when."""
+    policy = approval_policy(promotion)
+    asked_at = first_asked(promotion) or datetime.now(UTC)
+    return Case(
+        run_id=promotion.run_id,
+        policy=policy,
+        people=promotion.catalogue.people,
+        requester=promotion.terms.requested_by if promotion.terms else "",
+        authors=authors,
+        plan_hash=plan.hash,
+        deadline=asked_at + timedelta(hours=policy.deadline_hours),
+        asked_at=asked_at,
+    )
+
+
+def approval_policy(promotion: Promotion) -> ApprovalPolicy:
+    """An emergency has a policy of its own."""
+    if promotion.terms and promotion.terms.emergency:
+        return promotion.catalogue.emergency.approvals
+    return promotion.catalogue.approvals
+
+
+def first_asked(promotion: Promotion) -> datetime | None:
+    asked = (it.at for it in promotion.application.ledger.records(promotion.run_id) if it.event.kind is ASKED)
+    return next(asked, None)
+
+
+ASKED = EventKind.APPROVAL_ASKED
+
+
+def records_of(promotion: Promotion) -> list[Record]:
+    """All of the application's: a code that was used in another run is used."""
+    return list(promotion.application.ledger.records())
+
+
+# ------------------------------------------------------------------------------------------------ the answers
+
+
+def answers(promotion: Promotion) -> Iterator[tuple[Answer, str]]:
+    """What was answered so far, the oldest first, each with its code. The time is the Prefect server's."""
+    for number in count(1):
+        key = f"approval-{number}"
+        found = filter_flow_run_input(ANSWERS.format(key=key), limit=1, flow_run_id=flow_run.id)
+        if not found:
+            return
+        form = ApprovalForm.model_validate(found[0].decoded_value)
+        at = found[0].created or datetime.now(UTC)
+        yield Answer(key, form.approver, Decision(form.decision), form.plan, form.comment, at), form.code
+
+
+def settle(promotion: Promotion, case: Case, answer: Answer, code: str) -> None:
+    """Judges an answer, unless that was done already: before a wait everything happens again."""
+    records = records_of(promotion)
+    if answer.decision is Decision.AGAIN or judged(records, promotion.run_id, answer.key):
+        return
+    person = person_of(answer.approver, case.people)
+    check = CodeCheck(CodeKind.NOT_ENROLLED, None)
+    if person is not None:
+        check = promotion.application.approvers.check(person.id, code, answer.at)
+    record_answer(promotion, case, answer, check, admit(answer, check, case, records))
+
+
+def judged(records: Sequence[Record], run_id: str, key: str) -> bool:
+    kinds = {EventKind.APPROVAL_GIVEN, EventKind.APPROVAL_NOT_ADMITTED}
+    mine = (record.event for record in records if record.event.run_id == run_id and record.event.kind in kinds)
+    return any(event.details.get("key") == key for event in mine)
+
+
+@acting("record an answer")
+def record_answer(
+    promotion: Promotion, case: Case, answer: Answer, check: CodeCheck, admission: Admission
+) -> None:
+    """What became of an answer, in the ledger first; then the people hear of it."""
+    ledger, environment = promotion.application.ledger, promotion.target.environment.name
+    if judged(list(ledger.records(promotion.run_id)), promotion.run_id, answer.key):
+        return  # a try before this one had written it
+    person = admission.person.id if admission.person else ""
+    common = {"key": answer.key, "person": person, "decision": answer.decision, "step": check.step, "at": answer.at}
+    if admission.reason is None:
+        kind, more = EventKind.APPROVAL_GIVEN, {"stage": admission.stage, "comment": answer.comment}
+    else:
+        kind, more = EventKind.APPROVAL_NOT_ADMITTED, {"claimed": answer.approver[:100], "reason": admission.reason}
+    write(ledger, kind, environment, admission.sentence, case.plan_hash, **common, **more)
+    get_run_logger().info(admission.sentence)
+
+
+@acting("record the approval")
+def record_approved(promotion: Promotion, plan: Plan, now: Standing) -> None:
+    """Once for a plan, however often the run begins again."""
+    ledger = promotion.application.ledger
+    said = [it.event for it in ledger.records(promotion.run_id) if it.event.kind is EventKind.APPROVED]
+    if not any(event.plan_hash == plan.hash for event in said):
+        by = [one.id for one in now.given]
+        write(ledger, EventKind.APPROVED, plan.target, now.sentence, plan.hash, by=by)
+
+
+def refuse_if_over(promotion: Promotion, case: Case, now: Standing) -> None:
+    """Raises Rejected when people said no, when nobody said yes in time, or when it is answered without end."""
+    if now.rejected_by is not None:
+        raise Rejected(now.sentence)
+    if datetime.now(UTC) > case.deadline:
+        raise Rejected(f"Nobody approved in time, which was until {case.deadline:%Y-%m-%d %H:%M} UTC. {now.sentence}")
+    tried = sum(1 for _ in answers(promotion))
+    if tried >= MOST_ANSWERS:
+        raise Rejected(f"After {tried} answers it is still not approved; that is no way to approve. {now.sentence}")
+
+
+# ------------------------------------------------------------------------------------------------ the question
+
+
+def ask(promotion: Promotion, plan: Plan, case: Case, now: Standing, findings: Sequence[Finding]) -> None:
+    """Suspends the run with the plan above its form. Comes back only where the answer was there already."""
+    key = f"approval-{sum(1 for _ in answers(promotion)) + 1}"
+    void_other_plans(promotion, case)
+    record_asked(promotion, case, now, key)
+    tell_news(promotion, plan, case, now)
+    page = approval_page(
+        plan=plan,
+        findings=findings,
+        standing=now,
+        requester=case.requester,
+        authors=case.authors,
+        deadline=case.deadline,
+        run_url=run_link(promotion.run_id),
+        news=news(promotion, case),
+    )
+    get_run_logger().info("%s Resume this run, or python -m deployments.approve %s", now.sentence, promotion.run_id)
+    suspend_flow_run(wait_for_input=ApprovalForm.with_initial_data(description=page, plan=case.plan_hash), key=key)
+
+
+@acting("void the approvals of another plan")
+def void_other_plans(promotion: Promotion, case: Case) -> None:
+    """Once for each change: whoever approved another plan hears that it does not count any more."""
+    ledger = promotion.application.ledger
+    mine = [record.event for record in ledger.records(promotion.run_id)]
+    asked = [event.plan_hash for event in mine if event.kind in {EventKind.APPROVAL_ASKED, EventKind.APPROVALS_VOID}]
+    if not asked or asked[-1] == case.plan_hash:
+        return
+    given = [it for it in mine if it.kind is EventKind.APPROVAL_GIVEN and it.plan_hash == asked[-1]]
+    people = [str(event.details["person"]) for event in given]
+    whose = f" What {', '.join(people)} approved is void." if people else ""
+    sentence = f"The plan has changed from {asked[-1]} to {case.plan_hash}.{whose}"
+    more = {"was": asked[-1], "now": case.plan_hash, "people": people}
+    write(ledger, EventKind.APPROVALS_VOID, promotion.target.environment.name, sentence, case.plan_hash, **more)
+
+
+@acting("record the question")
+def record_asked(promotion: Promotion, case: Case, now: Standing, key: str) -> None:
+    ledger, environment = promotion.application.ledger, promotion.target.environment.name
+    asked = [it.event for it in ledger.records(promotion.run_id) if it.event.kind is EventKind.APPROVAL_ASKED]
+    if any(event.details["key"] == key for event in asked):
+        return
+    more = {"key": key, "stage": now.stage, "deadline": case.deadline, "awaited": [one.id for one in now.awaited]}
+    write(ledger, EventKind.APPROVAL_ASKED, environment, now.sentence, case.plan_hash, **more)
+
+
+def news(promotion: Promotion, case: Case) -> tuple[str, ...]:
+    """What has happened to this run since people were first asked, the latest last."""
+    kinds = {EventKind.APPROVAL_GIVEN, EventKind.APPROVAL_NOT_ADMITTED, EventKind.APPROVALS_VOID}
+    return tuple(it.event.sentence for it in promotion.application.ledger.records(promotion.run_id) if it.event.kind in kinds)

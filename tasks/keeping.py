@@ -1,0 +1,63 @@
+"""What is done for the runs that wait, now and again: no process of theirs is there to do it."""
+
+from datetime import UTC, datetime, timedelta
+
+from blocks.doors import Application, open_application
+from rules.records import Event, EventKind
+from rules.vocabulary import Role
+from rules.waiting import WaitingRun, waiting_runs
+from tasks.announcing import announce
+from tasks.kinds import acting
+from tasks.telling_approvals import remind
+from tasks.waking import see, wake
+
+
+@acting("look after the waiting runs")
+def look_after_waiting_runs(name: str) -> tuple[str, ...]:
+    """One sentence for each run for which something was done."""
+    application, now = open_application(name), datetime.now(UTC)
+    catalogue = application.catalogue
+    targets = [it for it in catalogue.environments.values() if it.role is Role.PRODUCTION]
+    waiting = [run for it in targets for run in waiting_runs(application.ledger.records(), it.name)]
+    return tuple(filter(None, (look_after(application, run, now) for run in waiting)))
+
+
+def look_after(application: Application, run: WaitingRun, now: datetime) -> str:
+    """What was done, as a sentence; empty where there was nothing to do."""
+    seen = see(run.run_id)
+    if seen.final:
+        return close(application, run, seen.name, seen.message)
+    if not seen.suspended:
+        return ""  # it is at work just now
+    if why := reason_to_wake(run, now):
+        return f"Run {run.run_id} was woken: {why}." if wake(run.run_id, why) else ""
+    return remind_when_due(application, run, now)
+
+
+def reason_to_wake(run: WaitingRun, now: datetime) -> str:
+    if run.superseded_by:
+        return f"run {run.superseded_by} took its place"
+    if run.until is not None and run.until <= now:
+        return "its time has come"
+    if run.approved and run.until is None:
+        return "it is approved"
+    return "the deadline for approvals is over" if not run.approved and run.deadline < now else ""
+
+
+def remind_when_due(application: Application, run: WaitingRun, now: datetime) -> str:
+    hours = application.catalogue.approvals.reminder_hours
+    if run.approved or now - (run.last_reminded or run.asked_at) < timedelta(hours=hours):
+        return ""
+    remind(application, run)
+    sentence = f"Reminded {', '.join(run.awaited) or 'nobody'} of run {run.run_id}."
+    event = Event(run.run_id, run.plan_hash, run.environment, EventKind.REMINDED, sentence, {"awaited": run.awaited})
+    application.ledger.append(event)
+    return sentence
+
+
+def close(application: Application, run: WaitingRun, state: str, message: str) -> str:
+    """A run that ended where we did not see it (cancelled or deleted while it was suspended) ends in the ledger too."""
+    sentence = f"The run ended while it waited: {state or 'unknown to Prefect'}. {message} Nothing had been changed."
+    application.ledger.append(Event(run.run_id, run.plan_hash, run.environment, EventKind.CANCELLED, sentence))
+    announce(application, run.run_id, "promote-to-production")
+    return f"Run {run.run_id}: {sentence}"

@@ -1,0 +1,159 @@
+"""What a promotion to production is asked for with, and the gates that only production has."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from prefect import get_run_logger
+from prefect.runtime import flow_run
+
+from blocks.doors import open_application
+from rules.approvals import check_approvers
+from rules.change_tickets import is_ticket_key
+from rules.durations import expected_minutes
+from rules.emergencies import check_emergency, excused
+from rules.errors import InvalidInput
+from rules.plans import Plan
+from rules.production_policies import Emergency, Terms
+from rules.records import EventKind
+from rules.releases import is_sha
+from rules.vocabulary import Finding, Release, Role, Strategy
+from rules.waiting import check_not_superseded, check_not_waiting, waiting_runs, was_asked
+from rules.windows import check_windows
+from tasks.approving import open_case
+from tasks.authorship import find_authors
+from tasks.kinds import asking
+from tasks.promotions import Promotion
+from tasks.records import write
+from tasks.releasing import AS_CATALOGUED
+from tasks.tickets import check_change_ticket
+from tasks.validating import validated
+
+LONGEST_NAME = 100
+
+
+@asking("begin")
+def begin_production(application: str, version: str, terms: Terms, strategy: str, dry_run: bool) -> Promotion:
+    """Opens every door and writes down who asked for what; when the run goes on after a wait, that it does."""
+    if version and not is_sha(version):
+        raise InvalidInput("version", version, "a Git SHA of 7 to 40 hexadecimal digits, or nothing for what runs")
+    opened = open_application(application)
+    source, target = opened.step_to(Role.PRODUCTION)
+    override = None if strategy == AS_CATALOGUED else Strategy(strategy)
+    promotion = Promotion(opened, source, target, version or None, strategy=override, terms=terms, dry_run=dry_run)
+    environment = target.environment.name
+    if any(True for _ in opened.ledger.records(promotion.run_id)):
+        write(opened.ledger, EventKind.RESUMED, environment, f"Goes on for the {flow_run.run_count}. time.")
+        return promotion
+    write(
+        opened.ledger,
+        EventKind.STARTED,
+        environment,
+        f"{terms.requested_by} asked for the promotion of {promotion}" + (f", version {version}." if version else "."),
+        source=source.environment.name,
+        requested=version,
+        strategy=strategy,
+        catalogue=opened.catalogue.sha256,
+        dry_run=dry_run,
+        **told(terms),
+    )
+    return promotion
+
+
+def told(terms: Terms) -> dict[str, object]:
+    """The terms as records have them."""
+    emergency = {"emergency": terms.emergency} if terms.emergency else {}
+    return {
+        "requested_by": terms.requested_by,
+        "ticket": terms.ticket,
+        "start_at": terms.start_at,
+        "next_window": terms.next_window,
+        **emergency,
+    }
+
+
+def read_terms(
+    requested_by: str, ticket: str, start_at: datetime | None, next_window: bool, emergency: Emergency | None
+) -> Terms:
+    """The fields of the form, checked. Raises InvalidInput."""
+    who, key = requested_by.strip(), ticket.strip().upper()
+    if not who or len(who) > LONGEST_NAME or not who.isprintable():
+        raise InvalidInput("requested_by", requested_by, f"who asks, in 1 to {LONGEST_NAME} characters")
+    if key and not is_ticket_key(key):
+        raise InvalidInput("change_ticket", ticket, "the key of a ticket, such as CHG-123, or nothing")
+    if start_at is not None and start_at.tzinfo is None:
+        raise InvalidInput("start_at", start_at.isoformat(), "a time with its zone, such as 2026-11-23T09:00:00+01:00")
+    at = start_at.astimezone(UTC).isoformat(timespec="seconds") if start_at else ""
+    return Terms(who, key, at, next_window, emergency)
+
+
+def check_production(
+    promotion: Promotion, release: Release | None
+) -> tuple[tuple[Finding, ...], frozenset[str]]:
+    """The gates that only production has, and who wrote the change."""
+    authors, written = find_authors(promotion, release) if release else (frozenset[str](), ())
+    findings = (
+        *(validated(promotion, release) if release else ()),
+        *check_change_ticket(promotion),
+        *check_its_window(promotion),
+        *written,
+        check_enough_approvers(promotion, authors),
+        *check_emergency(promotion.terms and promotion.terms.emergency, promotion.catalogue.emergency),
+    )
+    return findings, authors
+
+
+@asking("check the window")
+def check_its_window(promotion: Promotion) -> tuple[Finding, ...]:
+    """Whether traffic may move, now or when it is asked for. Who was let in once waits for its time, and is not refused."""
+    return windows(promotion, waits=(promotion.terms and promotion.terms.next_window) or has_asked(promotion))
+
+
+def windows(promotion: Promotion, *, waits: bool) -> tuple[Finding, ...]:
+    return check_windows(
+        promotion.catalogue.windows, datetime.now(UTC), expected(promotion), start_at(promotion), next_window=waits
+    )
+
+
+def expected(promotion: Promotion) -> float:
+    """Minutes that the roll-out is expected to take."""
+    strategies = {it.id: promotion.strategy_of(it) for it in promotion.services}
+    return expected_minutes(promotion.catalogue, promotion.services, strategies)
+
+
+def start_at(promotion: Promotion) -> datetime | None:
+    at = promotion.terms.start_at if promotion.terms else ""
+    return datetime.fromisoformat(at) if at else None
+
+
+def has_asked(promotion: Promotion) -> bool:
+    return was_asked(promotion.application.ledger.records(promotion.run_id))
+
+
+@asking("check who may approve")
+def check_enough_approvers(promotion: Promotion, authors: frozenset[str]) -> Finding:
+    """Whether there are people enough, so that nobody waits in vain."""
+    return check_approvers(open_case(promotion, "", authors))
+
+
+@asking("look for a run that waits with this plan")
+def check_twins(promotion: Promotion, plan: Plan | None) -> tuple[Finding, ...]:
+    if plan is None or has_asked(promotion):
+        return ()
+    waiting = waiting_runs(promotion.application.ledger.records(), plan.target)
+    return (check_not_waiting(waiting, promotion.run_id, plan.hash),)
+
+
+def less_excused(promotion: Promotion, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings, with those excused that the run's emergency leaves out."""
+    emergency = promotion.terms.emergency if promotion.terms else None
+    now = excused(findings, emergency, promotion.catalogue.emergency)
+    if left_out := [it.gate for it in now if emergency and it.waived.startswith("Emergency ")]:
+        get_run_logger().warning("EMERGENCY: left out are %s", ", ".join(left_out))
+    return now
+
+
+def check_again(promotion: Promotion) -> tuple[Finding, ...]:
+    """The cheap gates, once more under the lock: waiting for it may have taken the window's last minutes."""
+    superseded = check_not_superseded(list(promotion.application.ledger.records()), promotion.run_id)
+    findings = (superseded, *windows(promotion, waits=False), *check_change_ticket.fn(promotion))
+    return less_excused(promotion, findings)

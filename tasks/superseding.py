@@ -1,0 +1,32 @@
+"""A newer plan takes the place of an older one that still waits: the older run is woken, and ends by itself."""
+
+from rules.errors import Superseded
+from rules.records import EventKind
+from rules.waiting import newer, older, superseded_by, waiting_runs, was_asked
+from tasks.announcing import run_link
+from tasks.kinds import acting
+from tasks.promotions import Promotion
+from tasks.records import write
+from tasks.waking import wake
+
+
+@acting("take the place of older plans")
+def take_place(promotion: Promotion) -> None:
+    """Ends this run when a newer one took its place; else takes the place of the older ones, once.
+
+    Raises:
+        Superseded: there is a newer one.
+
+    """
+    records, environment = list(promotion.application.ledger.records()), promotion.target.environment.name
+    mine = [record for record in records if record.event.run_id == promotion.run_id]
+    waiting = waiting_runs(records, environment)
+    by = superseded_by(records, promotion.run_id) or next((it.run_id for it in newer(waiting, mine[0].seq)), "")
+    if by:
+        raise Superseded(f"A newer plan took the place of this one: run {by}. {run_link(by)}".strip())
+    if was_asked(mine):
+        return
+    for run in older(waiting, mine[0].seq):
+        sentence = f"The newer plan of this run takes the place of run {run.run_id}."
+        write(promotion.application.ledger, EventKind.SUPERSEDES, environment, sentence, run=run.run_id)
+        wake(run.run_id, f"a newer plan, of run {promotion.run_id}, takes its place")
