@@ -4,7 +4,7 @@ The test does what a worker does: whenever a run is scheduled it is run, in this
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,10 +63,8 @@ class ProductionRun:
             flow_run = client.read_flow_run(self.id)
 
         def run() -> "State[Any]":
-            try:
+            with suppress(Pause):
                 run_flow(promote_to_production, flow_run=flow_run, return_type="state")
-            except Pause:
-                pass
             return self.state
 
         self.passes += 1
@@ -112,7 +110,9 @@ class ProductionRun:
         from prefect.client.orchestration import get_client
         from prefect.client.schemas.responses import SetStateStatus
 
-        code = other.pop("code", None) or (self.authenticators.code(person) if decision != "show the plan again" else "")
+        code = other.pop("code", None) or (
+            self.authenticators.code(person) if decision != "show the plan again" else ""
+        )
         said = {"approver": person, "decision": decision, "code": code, "comment": "", "plan": self.plan, **other}
         with get_client(sync_client=True) as client:
             status: SetStateStatus = client.resume_flow_run(self.id, run_input=said).status
