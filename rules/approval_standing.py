@@ -6,7 +6,7 @@ An approval counts only while whoever gave it could still give it, and only on t
 that was void once stays so, even if the plan becomes again what it was.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rules.approval_people import is_among, listed
@@ -16,6 +16,8 @@ from rules.records import Event, EventKind, Record
 from rules.vocabulary import Finding, Verdict
 
 GATE = "approvers"
+ANSWERS = (EventKind.APPROVAL_GIVEN, EventKind.APPROVAL_NOT_ADMITTED)
+"""An answer is recorded as one of these."""
 
 
 @dataclass(slots=True)
@@ -35,8 +37,9 @@ class Seat:
 
 def standing(case: Case, records: Iterable[Record]) -> Standing:
     """How the case stands. `records`: of the whole application, or at least of the run."""
-    mine = [record.event for record in records if record.event.run_id == case.run_id]
-    seats, given = _seated(case, _counting(case, mine))
+    everything = [record.event for record in records]
+    mine = [event for event in everything if event.run_id == case.run_id]
+    seats, given = _seated(case, _counting(case, mine, _first_uses(everything)))
     rejected_by = _rejecter(case, mine)
     now = next((seat for seat in seats if seat.missing), None)
     awaited = tuple(_eligible(case, now, given)) if now and rejected_by is None else ()
@@ -69,19 +72,37 @@ def may_approve(case: Case, person: Person) -> bool:
     return not _hindrance(case, person, None)
 
 
-def events_of(records: Iterable[Record], *kinds: EventKind) -> Iterator[Event]:
-    return (record.event for record in records if record.event.kind in kinds)
+def answers_in(records: Iterable[Record]) -> Iterator[Event]:
+    """What was answered, and what became of it."""
+    return (record.event for record in records if record.event.kind in ANSWERS)
 
 
-def _counting(case: Case, mine: Sequence[Event]) -> Iterator[tuple[Person, str]]:
+def _counting(case: Case, mine: Sequence[Event], first_uses: Container[int]) -> Iterator[tuple[Person, str]]:
     """Who approved this plan in which stage, without what was void once or is not entitled any more."""
     since = max((at for at, event in enumerate(mine) if _voids(event, case.plan_hash)), default=-1)
     for event in mine[since + 1 :]:
-        if event.kind is EventKind.APPROVAL_GIVEN and event.plan_hash == case.plan_hash:
-            person = case.people.get(str(event.details.get("person")))
-            approves = event.details.get("decision") == Decision.APPROVE
-            if person and approves and may_approve(case, person):
-                yield person, str(event.details.get("stage", ""))
+        person = case.people.get(str(event.details.get("person")))
+        if person and _approves(event, case.plan_hash) and id(event) in first_uses and may_approve(case, person):
+            yield person, str(event.details.get("stage", ""))
+
+
+def _approves(event: Event, plan_hash: str) -> bool:
+    given = event.kind is EventKind.APPROVAL_GIVEN and event.plan_hash == plan_hash
+    return given and event.details.get("decision") == Decision.APPROVE
+
+
+def _first_uses(events: Iterable[Event]) -> frozenset[int]:
+    """The answers (by identity) whose code had not been used before.
+
+    Two runs may judge the same code at the same moment, neither seeing what the other records. The ledger has an
+    order, and there the second one does not count.
+    """
+    first: dict[tuple[str, int], int] = {}
+    for event in events:
+        step = event.details.get("step")
+        if event.kind in ANSWERS and isinstance(step, int):
+            first.setdefault((str(event.details.get("person")), step), id(event))
+    return frozenset(first.values())
 
 
 def _voids(event: Event, plan_hash: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from rules.approval_people import is_among, listed, person_of
-from rules.approval_standing import check_approvers, events_of, standing
+from rules.approval_standing import answers_in, check_approvers, standing
 from rules.approval_words import (
     FAILED_CODES,
     Admission,
@@ -25,7 +25,7 @@ from rules.approval_words import (
     Standing,
 )
 from rules.production_policies import ApprovalPolicy, Person
-from rules.records import Event, EventKind, Record
+from rules.records import Event, Record
 
 __all__ = [
     "FAILED_CODES",
@@ -45,7 +45,6 @@ __all__ = [
     "standing",
 ]
 
-ANSWERS = (EventKind.APPROVAL_GIVEN, EventKind.APPROVAL_NOT_ADMITTED)
 NEXT_CODE = "wait until your authenticator shows the next code"
 
 
@@ -72,7 +71,7 @@ def admit(answer: Answer, check: CodeCheck, case: Case, records: Iterable[Record
 
 def judged(key: str, case: Case, records: Iterable[Record]) -> Admission | None:
     """The recorded outcome of the answer under this key, if there is one. An answer is judged once."""
-    for event in events_of(records, *ANSWERS):
+    for event in answers_in(records):
         if event.run_id == case.run_id and event.details.get("key") == key:
             person = case.people.get(str(event.details.get("person")))
             reason = event.details.get("reason")
@@ -86,7 +85,7 @@ def locked_until(person: Person, policy: ApprovalPolicy, at: datetime, records: 
     """Until when too many wrong codes keep this person out; None: they do not."""
     span = timedelta(minutes=policy.attempts_minutes)
     failed = sorted(_failures(person, records))
-    bursts = zip(failed, failed[policy.attempts - 1 :], strict=False)
+    bursts = zip(failed, failed[max(policy.attempts, 1) - 1 :], strict=False)
     ends = [last + span for first, last in bursts if last - first <= span]
     return next((end for end in reversed(ends) if at < end), None)
 
@@ -187,4 +186,4 @@ def _failures(person: Person, records: Iterable[Record]) -> Iterator[datetime]:
 
 
 def _answers_of(person: Person, records: Iterable[Record]) -> Iterator[Event]:
-    return (event for event in events_of(records, *ANSWERS) if event.details.get("person") == person.id)
+    return (event for event in answers_in(records) if event.details.get("person") == person.id)
