@@ -6,13 +6,15 @@ goes in here and only the number of its 30 seconds comes out.
 """
 
 import hmac
+import logging
 import re
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any
 
 import pyotp
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr
+from prefect.types import SecretDict
+from pydantic import Field
 
 from rules.approvals import CodeCheck, CodeKind
 
@@ -22,8 +24,7 @@ DRIFT_STEPS = 1
 OLD_STEPS = 20
 """A code of the last ten minutes is called old, so that people know what happened."""
 CODE = re.compile(r"[0-9]{6}")
-
-Secrets: TypeAlias = dict[str, SecretStr]
+logger = logging.getLogger(__name__)
 
 
 class Approvers(Block):
@@ -33,33 +34,44 @@ class Approvers(Block):
     _block_type_slug = "approvers"
     _description = "One-time code secrets of the approvers. Written by `python -m deployments.enrol`."
 
-    secrets: Secrets = Field(
-        default_factory=dict,
+    # Not dict[str, SecretStr]: of such a field Prefect's server masks nothing.
+    secrets: SecretDict = Field(
+        default_factory=lambda: SecretDict({}),
         description="By person's id in the catalogue: the secret (base 32) that is also in the authenticator app.",
     )
 
     def enrolled(self) -> frozenset[str]:
         """Ids of the people who have a secret."""
-        return frozenset(person for person, secret in self.secrets.items() if secret.get_secret_value().strip())
+        return frozenset(person for person in self.secrets.get_secret_value() if self._codes(person))
 
     def check(self, person_id: str, code: str, at: datetime) -> CodeCheck:
         """What a person's code is worth at that time. Says nothing about it having been used; the ledger knows."""
-        secret = self.secrets.get(person_id)
-        if secret is None or not secret.get_secret_value().strip():
+        codes = self._codes(person_id)
+        if codes is None:
             return CodeCheck(CodeKind.NOT_ENROLLED)
         typed = "".join(code.split())
         if not CODE.fullmatch(typed):
             return CodeCheck(CodeKind.WRONG)
-        return _judged(_matching(secret, typed, _step(at)), _step(at))
+        return _judged(_matching(codes, typed, _step(at)), _step(at))
+
+    def _codes(self, person_id: str) -> pyotp.TOTP | None:
+        """None where there is no secret, or none that holds."""
+        secret: Any = self.secrets.get_secret_value().get(person_id)
+        if not isinstance(secret, str) or not secret.strip():
+            return None
+        try:
+            return pyotp.TOTP("".join(secret.split()), interval=STEP_SECONDS)
+        except ValueError:
+            logger.warning("The secret of %s is too short or not base 32: enrol again.", person_id)
+            return None
 
 
 def _step(at: datetime) -> int:
     return int(at.timestamp()) // STEP_SECONDS
 
 
-def _matching(secret: SecretStr, typed: str, now: int) -> list[int]:
+def _matching(codes: pyotp.TOTP, typed: str, now: int) -> list[int]:
     """The time steps whose code it is, the newest first. Each is compared, so that the time taken tells nothing."""
-    codes = pyotp.TOTP(secret.get_secret_value().replace(" ", ""), interval=STEP_SECONDS)
     steps = range(now + DRIFT_STEPS, now - OLD_STEPS - 1, -1)
     return [step for step in steps if hmac.compare_digest(codes.generate_otp(step), typed)]
 
