@@ -45,6 +45,7 @@ __all__ = [
     "standing",
 ]
 
+MOST_OF_A_COMMENT = 300
 NEXT_CODE = "wait until your authenticator shows the next code"
 
 
@@ -142,10 +143,10 @@ def _decided(answer: Answer, person: Person, case: Case, now: Standing) -> Admis
         why = f"{person.name} decided on another plan than the one that is asked about; read it, then {NEXT_CODE}."
         return Admission(person, "", Reason.OTHER_PLAN, why)
     if answer.decision is Decision.REJECT:  # whoever's turn it is, and to withdraw is not to approve
-        return Admission(person, "", None, f"{person.name} rejected it{_because(answer)}.")
+        return Admission(person, "", None, f"{person.name} rejected it{_because(answer)}")
     if refused := _not_entitled(person, case, now):
         return Admission(person, "", *refused)
-    return Admission(person, now.stage, None, f"{person.name} approved ({now.stage}){_because(answer)}.")
+    return Admission(person, now.stage, None, f"{person.name} approved ({now.stage}){_because(answer)}")
 
 
 def _not_entitled(person: Person, case: Case, now: Standing) -> Refusal | None:
@@ -168,7 +169,8 @@ def _later(person: Person, case: Case, now: Standing) -> str:
 
 
 def _because(answer: Answer) -> str:
-    return f": {answer.comment.strip()[:300]}" if answer.comment.strip() else ""
+    comment = " ".join(answer.comment.split())[:MOST_OF_A_COMMENT]
+    return f": {comment}{'' if comment[-1] in '.!?' else '.'}" if comment else "."
 
 
 def _steps(person: Person, records: Iterable[Record]) -> Iterator[int]:
