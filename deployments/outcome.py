@@ -143,7 +143,7 @@ class Runs:
 
 def _required(answer: Answer) -> Answer:
     if answer.status in {codes.UNAUTHORIZED, codes.FORBIDDEN}:
-        said = "set PREFECT_API_AUTH_STRING or PREFECT_API_KEY to a credential that it takes"
+        said = f"{answer.excerpt} (the credential is PREFECT_API_AUTH_STRING or PREFECT_API_KEY)"
         raise Declined(answer.system, answer.doing, answer.status, said)
     return answer.require(codes.OK)
 
