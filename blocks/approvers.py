@@ -72,7 +72,7 @@ def _step(at: datetime) -> int:
 
 def _matching(codes: pyotp.TOTP, typed: str, now: int) -> list[int]:
     """The time steps whose code it is, the newest first. Each is compared, so that the time taken tells nothing."""
-    steps = range(now + DRIFT_STEPS, now - OLD_STEPS - 1, -1)
+    steps = range(now + DRIFT_STEPS, max(now - OLD_STEPS, 0) - 1, -1)
     return [step for step in steps if hmac.compare_digest(codes.generate_otp(step), typed)]
 
 
