@@ -18,6 +18,7 @@ from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 from prefect.input import RunInput, filter_flow_run_input
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Suspended
 
 from blocks.ledger import LocalLedger
@@ -119,7 +120,8 @@ class Runs:
 def runs(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     folder = tmp_path_factory.mktemp("ledger")
     LocalLedger(directory=str(folder)).save(APPLICATION, overwrite=True)
-    with get_client(sync_client=True) as client:
+    # Without heartbeats: to end their thread takes each pass a second.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), get_client(sync_client=True) as client:
         flow_id = client.create_flow(asks)
         deployment = client.create_deployment(flow_id=flow_id, name="asks", enforce_parameter_schema=False)
         yield Runs(client, deployment)
