@@ -17,6 +17,8 @@ from rules.vocabulary import Finding, short
 QUIET = frozenset(f"parameter: {it}" for it in (Outcome.SAME, Outcome.KEEP, Outcome.ONLY_IN_TARGET))
 WRONG = frozenset(f"parameter: {it}" for it in (Outcome.MISSING, Outcome.UNMAPPED, Outcome.UNRULED))
 """Rows of a plan's table, by what they say: nothing happens there; nothing may happen anywhere because of it."""
+COULD_BE_MET = "could be met"
+"""Name of the column that says when, or by what."""
 _PLAIN = {ord(sign): f"\\{sign}" for sign in string.punctuation if sign not in ".,;()'%-/"}
 """Backslashes, because the UI draws numbered entities (`&#58;`) as they stand."""
 _PLAIN |= dict.fromkeys((*range(32), 0x2028, 0x2029), " ")
@@ -77,7 +79,7 @@ def _told(summary: RunSummary, findings: Sequence[Finding]) -> list[str]:
     """The sentence, unless it only strings together the reasons that follow as a table."""
     against = [it for it in findings if it.blocks]
     said = [] if against and summary.outcome is Ending.REFUSED else [literal(summary.sentence)]
-    return [*said, *_counted("What is not met", [_unmet(it) for it in against])]
+    return [*said, *_counted("What is not met", [_unmet(it) | could_be_met(it, against) for it in against])]
 
 
 def _unmet(finding: Finding) -> dict[str, str]:
@@ -85,6 +87,13 @@ def _unmet(finding: Finding) -> dict[str, str]:
         "measured": finding.measured,
         "allowed": finding.allowed,
     }
+
+
+def could_be_met(finding: Finding, among: Iterable[Finding]) -> dict[str, str]:
+    """The cell that says when an unmet gate could be met; none where no finding of the table says so."""
+    if not any(it.could_be_met for it in among):
+        return {}
+    return {COULD_BE_MET: finding.could_be_met if finding.blocks else ""}
 
 
 def _excused(finding: Finding) -> dict[str, str]:

@@ -6,6 +6,7 @@ Because the ledger is asked and not the process, a run that died can be announce
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rules.approval_words import Decision
 from rules.messages import Ending, RunSummary
 from rules.records import RUN_ENDINGS, Event, EventKind, Record
 from rules.settling import INTENTS
@@ -13,6 +14,8 @@ from rules.vocabulary import Finding, Verdict
 
 CHAT, PAGER, PAGER_OVER, CHANGES = "chat", "pager", "pager: over", "change events"
 """The channels, as records name them."""
+APPROVALS = "chat: approvals"
+"""The chat too, about what happens before the end: not the channel that hears of the end."""
 
 OUTCOMES = {
     EventKind.COMPLETED: Ending.SUCCEEDED,
@@ -40,7 +43,7 @@ def summarise(records: Iterable[Record], flow: str, application: str, run_url: s
         target=ending.event.environment,
         version=str(plan.get("version") or started.get("requested") or ""),
         outcome=OUTCOMES[ending.event.kind],
-        sentence=ending.event.sentence,
+        sentence=_why(ending, told),
         findings=run_findings(told),
         run_url=run_url,
         duration_s=(ending.at - told[0].at).total_seconds(),
@@ -65,6 +68,12 @@ def already_told(records: Iterable[Record], channel: str) -> bool:
     return any(event.details.get("channel") == channel for event in told)
 
 
+def told_about(records: Iterable[Record], channel: str) -> dict[str, dict[str, Any]]:
+    """What a channel has heard that hears of many things of a run: the details of each telling, by what it is about."""
+    told = (record.event.details for record in records if record.event.kind is EventKind.NOTIFIED)
+    return {str(it["about"]): dict(it) for it in told if it.get("channel") == channel and "about" in it}
+
+
 def cancelled_sentence(message: str, run: Iterable[Event], left: Sequence[Event]) -> str:
     """What a cancelled run leaves: nothing, what it put back, or work for the next run.
 
@@ -87,6 +96,14 @@ def page_is_open(records: Iterable[Record], environment: str) -> bool:
     ]
     last = next((channel for channel in reversed(told) if channel in {PAGER, PAGER_OVER}), None)
     return last == PAGER
+
+
+def _why(ending: Record, told: Iterable[Record]) -> str:
+    """The ending's sentence; of a rejection by somebody, who says so with the comment."""
+    if ending.event.kind is not EventKind.REJECTED:
+        return ending.event.sentence
+    said = (it.event for it in told if it.event.kind is EventKind.APPROVAL_GIVEN)
+    return next((it.sentence for it in said if it.details.get("decision") == Decision.REJECT), ending.event.sentence)
 
 
 def _details(records: Sequence[Record], kind: EventKind) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from prefect.artifacts import (
 from prefect.logging import get_logger
 
 from blocks.doors import Application
-from rules.run_pages import headline, literal, run_page, verdict_words
+from rules.production_policies import EmergencyPolicy
+from rules.run_pages import could_be_met, headline, literal, run_page, verdict_words
 from rules.summaries import summarise
 from rules.vocabulary import Finding
+from rules.why_not import WHO_MAY, who_may_waive
 
 logger = get_logger("promotion-flows.artifacts")
 
@@ -47,10 +49,17 @@ def publish_markdown(key: str, markdown: str, description: str) -> None:
         create_markdown_artifact(key=key, markdown=markdown, description=literal(description))
 
 
-def publish_findings(key: str, findings: Iterable[Finding], description: str) -> None:
-    """One row a finding: the unmet ones first, then the excused ones."""
+def publish_findings(
+    key: str, findings: Iterable[Finding], description: str, emergency: EmergencyPolicy | None = None
+) -> None:
+    """One row a finding: the unmet ones first, then the excused. `emergency`: what may be left out, and by whom."""
+    publish_table(key, findings_rows(findings, emergency), description)
+
+
+def findings_rows(findings: Iterable[Finding], emergency: EmergencyPolicy | None = None) -> list[dict[str, str]]:
+    """When an unmet gate could be met is a column where some finding says so; who may waive it, with `emergency`."""
     ordered = sorted(findings, key=lambda finding: (not finding.blocks, -finding.verdict.badness))
-    publish_table(key, [_row(finding) for finding in ordered], description)
+    return [_row(it) | could_be_met(it, ordered) | _who_may(it, emergency) for it in ordered]
 
 
 def _row(finding: Finding) -> dict[str, str]:
@@ -62,6 +71,10 @@ def _row(finding: Finding) -> dict[str, str]:
         "allowed": finding.allowed,
         "excused because": finding.waived,
     }
+
+
+def _who_may(finding: Finding, emergency: EmergencyPolicy | None) -> dict[str, str]:
+    return {WHO_MAY: who_may_waive(finding, emergency)} if emergency else {}
 
 
 def publish_end(application: Application, run_id: str) -> None:
