@@ -6,6 +6,7 @@ Because the ledger is asked and not the process, whatever was not heard (the cha
 told by whoever looks next. How a run ended is told elsewhere (`rules.messages`): once it has, nothing here is news.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -39,6 +40,8 @@ ASKED, EMERGENCY, COUNTED, REFUSED, LOCKED, VOID, WAITS, BEGAN, REMINDED = (
 )  # fmt: skip
 MOST_CHANGES = 8
 ANSWER, LOOK = "Answer in the run", "Look at the run"
+CODE = re.compile(r"\b\d{3}\s?\d{3}\b")
+"""A one-time code that somebody typed into the wrong field may still be good."""
 FAILING = FAILED_CODES | {Reason.LOCKED_OUT}
 
 
@@ -88,7 +91,10 @@ def approval_news(records: Iterable[Record], run_id: str, setting: Setting) -> t
     if not story or any(record.event.kind in RUN_ENDINGS for record in story):
         return ()
     request = request_of(story, setting.application)
-    return tuple(_told(known, story, request, setting))
+    first: dict[str, News] = {}
+    for one in _told(known, story, request, setting):
+        first.setdefault(one.about, one)
+    return tuple(first.values())
 
 
 def reminder(run: WaitingRun, records: Iterable[Record], setting: Setting) -> ChatMessage:
@@ -183,14 +189,14 @@ def _counted(record: Record, later: Sequence[Record], request: Request, setting:
 
 def _not_admitted(record: Record, request: Request, setting: Setting) -> News:
     details = record.event.details
-    claimed = seen(str(details.get("claimed", "")), FIELD) or "nobody"
+    claimed = CODE.sub("······", seen(str(details.get("claimed", "")), FIELD)) or "nobody"
     told = {
         "Claimed to be": claimed,
         "Wanted to": str(details.get("decision", "")),
         "Why not": str(details.get("reason", "")),
     }
     headline = f"An answer about {request.what} does not count"
-    message = _message(REFUSED, headline, [record.event.sentence], setting, told=told)
+    message = _message(REFUSED, headline, [CODE.sub("······", record.event.sentence)], setting, told=told)
     return News(f"not admitted {_key(record)}", message, aside=True)
 
 

@@ -15,8 +15,8 @@ from rules.production_policies import Emergency, Waivable
 from rules.run_pages import QUIET, literal, table
 from rules.vocabulary import Finding, Verdict, short
 
-MOST = 40_000
-"""Characters of a page at the very most; a usual one has three thousand."""
+MOST = 60_000
+"""Characters of a page at the very most, if each of them has to be escaped; a usual one has three thousand."""
 ROWS, FINDINGS, NEWS, AUTHORS = 20, 12, 5, 6
 """So many are shown of each kind; the rest is counted, and it is said where all of them are."""
 NAME, CELL, SENTENCE, WORDS = 60, 40, 400, 120
