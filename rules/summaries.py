@@ -56,10 +56,15 @@ def run_findings(records: Iterable[Record]) -> tuple[Finding, ...]:
     found: list[Finding] = []
     for record in records:
         if record.event.kind is EventKind.FINDINGS:
-            now = [_finding(one) for one in record.event.details["findings"]]
+            now = read_findings(record.event.details["findings"])
             again = {it.gate for it in now}
             found = [*(it for it in found if it.gate not in again), *now]
     return tuple(found)
+
+
+def read_findings(stored: Iterable[dict[str, str]]) -> tuple[Finding, ...]:
+    """Findings as a record's details have them."""
+    return tuple(_finding(one) for one in stored)
 
 
 def already_told(records: Iterable[Record], channel: str) -> bool:

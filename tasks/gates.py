@@ -13,6 +13,7 @@ from rules.records import EventKind
 from rules.stability import check_stability
 from rules.vocabulary import Finding, Service, Verdict, unmet
 from tasks.artifacts import artifact_key, publish_findings
+from tasks.evidence import record_validated
 from tasks.feature_flags import verify_flags
 from tasks.kinds import asking
 from tasks.promotions import Promotion, refuse
@@ -80,7 +81,10 @@ def check_digests(promotion: Promotion, plan: Plan) -> tuple[Finding, ...]:
 
 
 def check_arrived(promotion: Promotion, plan: Plan) -> tuple[Finding, ...]:
-    """After the roll-out: the digests serve, every service is healthy, users are served, flags are as planned."""
+    """After the roll-out: the digests serve, every service is healthy, users are served, flags are as planned.
+
+    What was found is evidence of the release in this environment, for the promotion to the next one.
+    """
     target = promotion.target
     findings = (
         *check_digests(promotion, plan),
@@ -88,6 +92,7 @@ def check_arrived(promotion: Promotion, plan: Plan) -> tuple[Finding, ...]:
         *check_smoke(promotion, target),
         verify_flags(promotion, plan),
     )
+    record_validated(promotion, plan.target, plan.release, (*findings, *check_validation()), plan.hash)
     conclude(promotion, plan, findings, "arrival", f"{plan.release.version} in {target.environment.name}")
     if unmet(findings):
         raise NotArrived(plan, findings)
