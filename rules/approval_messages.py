@@ -278,11 +278,11 @@ def _message(
     told: Mapping[str, str] | None = None,
     link: str = LOOK,
 ) -> ChatMessage:
-    said = [cut(escaped(seen(text, SENTENCE)), SECTION) for text in texts if text.strip()]
+    said = [cut(escaped(shown), SECTION) for text in texts if (shown := seen(text, SENTENCE))]
     blocks = [
         header(sign, seen(headline, SENTENCE)),
         *map(section, said),
-        *facts(told or {}),
+        *facts({name: seen(value, FIELD) for name, value in (told or {}).items()}),
         *links({link: setting.run_url}),
     ]
     return ChatMessage(cut(escaped(seen(f"{headline}. {' '.join(texts)}", SENTENCE)), FALLBACK), tuple(blocks))

@@ -255,6 +255,14 @@ def test_a_code_that_was_typed_into_the_wrong_field_is_not_told(typed: str) -> N
     assert not re.search(r"123 ?456", told(one.message) + one.message.text)
 
 
+def test_a_text_of_which_nothing_can_be_seen_is_no_part_of_a_message() -> None:
+    unseen = "\u0ace\u200b"
+    until = "2026-11-24T08:00:00+00:00"
+    [message] = [it.message for it in news((EventKind.WAITING, {"until": until, "why": unseen})).values()]
+    assert all(texts(message.blocks))
+    assert unseen not in told(message)
+
+
 any_text = st.builds(lambda text, times: text * times, st.text(max_size=12), st.sampled_from([0, 1, 600]))
 moments = st.builds(
     lambda kind, text, reason, person, minute: (
