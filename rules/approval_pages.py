@@ -1,30 +1,30 @@
 """What an approver reads before deciding, as Markdown above the form: what, who asks, what changes, what stays changed.
 
-The form is narrow, so tables have three columns and short cells, and everything else is a list. Times are the world's,
-never "in five minutes": a page is read later than it was written. Its length is bounded, whatever the plan contains.
+The form is narrow, and a table in it hides its last column, so everything is a list. Times are the world's, never "in
+five minutes": a page is read later than it was written. Its length is bounded, whatever the plan contains.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from rules.approval_words import Standing
 from rules.messages import cut
 from rules.plans import Plan
 from rules.production_policies import Emergency, Waivable
-from rules.run_pages import QUIET, literal, table
+from rules.run_pages import QUIET, literal
 from rules.vocabulary import Finding, Verdict, short
 
 MOST = 60_000
 """Characters of a page at the very most, if each of them has to be escaped; a usual one has three thousand."""
 ROWS, FINDINGS, NEWS, AUTHORS = 20, 12, 5, 6
 """So many are shown of each kind; the rest is counted, and it is said where all of them are."""
-NAME, CELL, SENTENCE, WORDS = 60, 40, 400, 120
+NAME, CELL, SENTENCE, WORDS = 60, 80, 400, 120
 IMAGE, FLAG = "image", "flag"
 _ADDRESS = re.compile(r"https?://[^\s()<>\[\]|\\\"'`]{1,500}")
 EMERGENCY = "EMERGENCY"
 
-TO_DO = "**You decide below this text**: scroll down, fill in, and press Resume."
+TO_DO = "**You decide below this text**: read it to its end, fill in the form, and send it."
 FORM = (
     "**approver**: you, by your id, name or account in the catalogue.",
     (
@@ -175,10 +175,9 @@ def _emergency(emergency: Emergency | None, findings: Sequence[Finding]) -> list
 
 def _changes(plan: Plan, run_url: str) -> list[str]:
     rows = [row for row in plan.table() if row["what"] not in QUIET]
-    images = [{"service": one.service, "now": _digests(one.before), "then": _digests(one.after)}
-              for one in plan.services if one.changes]  # fmt: skip
-    flags = [_row("flag", row) for row in rows if row["what"] == FLAG]
-    configuration = [_row("parameter", row) for row in rows if row["what"] not in {IMAGE, FLAG}]
+    images = [(one.service, _digests(one.before), _digests(one.after)) for one in plan.services if one.changes]
+    flags = [(row["name"], row["now"], row["then"]) for row in rows if row["what"] == FLAG]
+    configuration = [(row["name"], row["now"], row["then"]) for row in rows if row["what"] not in {IMAGE, FLAG}]
     return [
         *_rows("Images", images, "no image changes", run_url),
         *_rows("Configuration", configuration, "no parameter changes", run_url),
@@ -191,17 +190,18 @@ def _digests(joined: str) -> str:
     return ", ".join(short(it).removeprefix("sha256:") for it in joined.split("+") if it) or "nothing"
 
 
-def _row(kind: str, row: Mapping[str, str]) -> dict[str, str]:
-    return {kind: row["name"], "now": row["now"] or "(nothing)", "then": row["then"] or "(nothing)"}
-
-
-def _rows(title: str, rows: Sequence[Mapping[str, str]], none: str, run_url: str) -> list[str]:
+def _rows(title: str, rows: Sequence[tuple[str, str, str]], none: str, run_url: str) -> list[str]:
+    """What, how it is now, and how it would be then."""
     if not rows:
         return ["", f"**{title}**: {none}."]
-    name, *_ = rows[0]
-    cells = [{key: seen(value, NAME if key == name else CELL) for key, value in row.items()} for row in rows[:ROWS]]
-    more = ["", f"… and {len(rows) - ROWS} more: {_whole('plan', run_url)}."] if len(rows) > ROWS else []
-    return ["", f"### {title} ({len(rows)})", *table(cells), *more]
+    lines = [f"- **{_text(name, NAME)}**: {_side(now)} → {_side(then)}" for name, now, then in rows[:ROWS]]
+    if len(rows) > ROWS:
+        lines.append(f"- … and {len(rows) - ROWS} more: {_whole('plan', run_url)}.")
+    return ["", f"### {title} ({len(rows)})", "", *lines]
+
+
+def _side(value: str) -> str:
+    return _text(value, CELL) or "*nothing*"
 
 
 def _found(findings: Sequence[Finding], run_url: str) -> list[str]:

@@ -174,28 +174,28 @@ def test_without_an_emergency_the_word_does_not_appear() -> None:
 
 
 def test_images_are_told_by_twelve_digits_before_and_after() -> None:
-    assert "| service-0 | aaaaaaaaaaaa | bbbbbbbbbbbb |" in drawn(page())
+    assert "- **service-0**: aaaaaaaaaaaa → bbbbbbbbbbbb" in drawn(page())
 
 
 def test_a_service_that_serves_nothing_or_two_images_is_told_as_such() -> None:
     moving = plan(services=1)
     none, two = (replace(moving, services=(replace(moving.services[0], before=it),)) for it in ("", f"{OLD}+{NEW}"))
-    assert "| nothing | bbbbbbbbbbbb |" in drawn(page(none))
-    assert "| aaaaaaaaaaaa, bbbbbbbbbbbb | bbbbbbbbbbbb |" in drawn(page(two))
+    assert "**service-0**: nothing → bbbbbbbbbbbb" in drawn(page(none))
+    assert "**service-0**: aaaaaaaaaaaa, bbbbbbbbbbbb → bbbbbbbbbbbb" in drawn(page(two))
 
 
 def test_a_parameter_that_changes_is_told_and_one_that_stays_is_not() -> None:
     told = drawn(page(plan({"ttl": "60", "same": "1", "new": "x"}, {"ttl": "30", "same": "1"})))
-    assert "| ttl | 30 | 60 |" in told
-    assert "| new | (nothing) | x |" in told
-    assert "same |" not in told
+    assert "- **ttl**: 30 → 60" in told
+    assert "- **new**: *nothing* → x" in told
+    assert "same**" not in told
 
 
 def test_a_secret_is_told_only_as_different() -> None:
     told = page(plan({"password": Secret("hunter2")}, {"password": Secret("swordfish")}))
     assert "hunter2" not in told
     assert "swordfish" not in told
-    assert "| password | secret | differs |" in told
+    assert "**password**: secret → differs" in told
 
 
 def test_where_nothing_changes_it_is_said() -> None:
@@ -209,6 +209,10 @@ def test_of_two_hundred_parameters_the_first_are_shown_and_where_the_others_are(
     assert f"key-{ROWS - 1:03}" in told
     assert f"key-{ROWS:03}" not in told
     assert f"… and {200 - ROWS} more: all of them are in the artifact *plan* of [this run]({URL})." in told
+
+
+def test_a_page_has_no_table_because_the_form_would_hide_its_last_column() -> None:
+    assert not [line for line in page(plan({"ttl": "60"})).splitlines() if line.startswith("|")]
 
 
 def test_what_cannot_be_taken_back_is_told_with_and_without_a_snapshot() -> None:
