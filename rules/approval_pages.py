@@ -24,7 +24,8 @@ IMAGE, FLAG = "image", "flag"
 _ADDRESS = re.compile(r"https?://[^\s()<>\[\]|\\\"'`]{1,500}")
 EMERGENCY = "EMERGENCY"
 
-TO_DO = "**You decide below this text**: read it to its end, fill in the form, and send it."
+TO_DO = "**Scroll this text before you decide below**: it goes on, behind the form."
+"""On a usual screen the form leaves eight lines of it in sight, and no scroll bar."""
 FORM = (
     "**approver**: you, by your id, name or account in the catalogue.",
     (
@@ -122,11 +123,10 @@ def start_words(plan: Plan, begins: str = "", like: datetime | None = None) -> s
 
 def _title(plan: Plan, emergency: Emergency | None) -> Iterator[str]:
     what = _text(f"{plan.application} {plan.release.version}", WORDS)
-    if emergency:
-        yield f"## {EMERGENCY}: {_text(emergency.incident, WORDS) or 'without an incident'}"
-        yield ""
-    yield f"## May {what} go from {_text(plan.source, NAME)} to {_text(plan.target, NAME)}?"
-    yield from ("", f"Plan **{_text(plan.hash, NAME)}**", "", TO_DO)
+    incident = _text(emergency.incident, WORDS) or "no incident" if emergency else ""
+    banner = f"{EMERGENCY} {incident}: " if emergency else ""
+    yield f"### {banner}{what}, {_text(plan.source, NAME)} → {_text(plan.target, NAME)}?"
+    yield from ("", f"Plan **{_text(plan.hash, NAME)}**. {TO_DO}")
 
 
 def _asked(plan: Plan, requester: str, authors: frozenset[str], begins: str, deadline: datetime) -> list[str]:

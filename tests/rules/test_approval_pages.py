@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.approval_pages import EMERGENCY, MOST, ROWS, approval_page, irreversible, moment, seen, start_words
+from rules.approval_pages import EMERGENCY, MOST, ROWS, TO_DO, approval_page, irreversible, moment, seen, start_words
 from rules.approval_words import Standing
 from rules.catalogue import ConfigurationPolicy, FlagPolicy, KeyAction, KeyRule
 from rules.configuration import ConfigurationPlan, plan_configuration
@@ -105,10 +105,9 @@ def titles(markdown: str) -> list[str]:
 
 
 def test_a_page_begins_with_what_is_asked_and_of_which_plan() -> None:
-    first, _, second, _, third, *_ = page().splitlines()
-    assert drawn(first) == "## May batbern 3f2a1bc go from staging to production?"
-    assert second == f"Plan **{plan().hash}**"
-    assert "You decide below this text" in third
+    first, _, second, *_ = page().splitlines()
+    assert drawn(first) == "### batbern 3f2a1bc, staging → production?"
+    assert second == f"Plan **{plan().hash}**. {TO_DO}"
 
 
 def test_a_page_tells_who_asks_who_wrote_it_the_ticket_when_and_how() -> None:
@@ -132,8 +131,7 @@ def test_what_is_not_known_is_said() -> None:
 def test_chapters_stand_in_the_order_in_which_they_matter() -> None:
     told = page(plan({"ttl": "60"}, {"ttl": "30"}, terms=replace(TERMS, emergency=HOTFIX)), news=("Reto approved.",))
     assert titles(told) == [
-        "EMERGENCY: INC-9",
-        "May batbern 3f2a1bc go from staging to production?",
+        "EMERGENCY INC-9: batbern 3f2a1bc, staging → production?",
         "What is new",
         "Whose turn it is",
         "EMERGENCY",
@@ -159,7 +157,7 @@ def test_whose_turn_it_is_and_until_when_is_told_by_the_clock_on_the_wall() -> N
 
 def test_an_emergency_is_loud_and_says_why_and_what_is_really_left_out() -> None:
     told = page(plan(terms=replace(TERMS, emergency=HOTFIX)), (LEFT_OUT,))
-    assert told.startswith(f"## {EMERGENCY}: INC-9")
+    assert told.startswith(f"### {EMERGENCY} INC-9")
     assert "**Nobody can log in.**" in told
     assert "It may leave out: window." in told
     assert "**window** is not met and left out: It is Sunday." in told
