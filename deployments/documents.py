@@ -12,15 +12,18 @@ from typing import Any, cast
 
 from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from blocks.accounts import Account
+from blocks.approvers import Approvers
 from blocks.catalogue import PROJECT, CatalogueFile
+from blocks.change_tickets import ChangeTickets
 from blocks.chat import Chat
 from blocks.feature_flags import FeatureFlags
 from blocks.ledger import LocalLedger, S3Ledger
 from blocks.pager import Pager
 from blocks.probes import Probes
+from blocks.source_history import SourceHistory
 from rules.catalogue import Catalogue
 from rules.errors import InvalidInput
 
@@ -29,7 +32,8 @@ PLACEHOLDER = "SET-THIS-IN-THE-PREFECT-UI"
 NO_ADDRESS = "https://set-this-in-the-prefect-ui.invalid"
 
 KINDS: tuple[type[Block], ...] = (
-    AwsCredentials, Account, CatalogueFile, Chat, FeatureFlags, LocalLedger, Pager, Probes, S3Ledger,
+    AwsCredentials, Account, Approvers, CatalogueFile, ChangeTickets, Chat, FeatureFlags, LocalLedger, Pager, Probes,
+    S3Ledger, SourceHistory,
 )  # fmt: skip
 
 Values = Mapping[str, Mapping[str, Any]]
@@ -66,10 +70,23 @@ def documents(catalogue: Catalogue, file: Path) -> tuple[Document, ...]:
         Document(FeatureFlags, name, {"project": catalogue.flags.project}, {"token": PLACEHOLDER}),
         Document(Chat, name, defaults={"token": PLACEHOLDER, "channel": "releases"}),
         Document(Pager, name, defaults={"routing_key": PLACEHOLDER}),
+        *_of_production(catalogue),
     )
     return shared + tuple(
         document for environment in catalogue.environments for document in _of_environment(catalogue, environment)
     )
+
+
+def _of_production(catalogue: Catalogue) -> tuple[Document, ...]:
+    """Only what the catalogue makes use of: nobody is asked for a token that nothing needs."""
+    name = catalogue.application
+    found = [Document(Approvers, name)] if catalogue.people else []
+    if catalogue.tickets.project:
+        missing = {"url": NO_ADDRESS, "user": PLACEHOLDER, "token": PLACEHOLDER}
+        found.append(Document(ChangeTickets, name, defaults=missing))
+    if catalogue.history.repository:
+        found.append(Document(SourceHistory, name, defaults={"token": PLACEHOLDER}))
+    return tuple(found)
 
 
 def save(document: Document, given: Mapping[str, Any]) -> Outcome:
@@ -96,7 +113,7 @@ def placeholders(document: Document) -> tuple[str, ...]:
     block = _existing(document)
     if block is None:
         return ()
-    return tuple(name for name in type(block).model_fields if _open(getattr(block, name)) in {PLACEHOLDER, NO_ADDRESS})
+    return tuple(name for name in type(block).model_fields if _open(getattr(block, name)) in (PLACEHOLDER, NO_ADDRESS))
 
 
 def _of_environment(catalogue: Catalogue, name: str) -> tuple[Document, Document]:
@@ -135,7 +152,7 @@ def _merged(existing: BaseModel, given: Mapping[str, Any]) -> dict[str, Any]:
         old = values.get(name)
         if isinstance(old, BaseModel) and isinstance(new, Mapping):
             values[name] = type(old)(**_merged(old, new))
-        elif not (isinstance(old, SecretStr | SecretBytes) and _open(old) not in {"", b"", PLACEHOLDER}):
+        elif not (isinstance(old, Secret | SecretStr | SecretBytes) and _open(old) not in ("", b"", PLACEHOLDER, {})):
             values[name] = new
     return values
 
@@ -147,4 +164,4 @@ def _fields(model: BaseModel) -> dict[str, Any]:
 
 
 def _open(value: object) -> object:
-    return value.get_secret_value() if isinstance(value, SecretStr | SecretBytes) else value
+    return value.get_secret_value() if isinstance(value, Secret | SecretStr | SecretBytes) else value

@@ -1,10 +1,12 @@
-"""staging → production: gated, approved by people on one plan, in its window, and put back by itself when it goes wrong."""
+"""staging → production: gated, approved by people on one plan, in its window, put back by itself when it goes wrong."""
 
 from datetime import datetime
 from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from tasks.snapshots import take_snapshot
+from tasks.tickets import link_ticket, ticket_under_way
 
 from rules.production_policies import Emergency
 from tasks.announcing import announce_cancellation
@@ -20,8 +22,6 @@ from tasks.migrations import migrate_databases
 from tasks.production import begin_production, check_again, check_production, check_twins, less_excused, read_terms
 from tasks.promotions import pin_release, plan_promotion, publish_plan
 from tasks.rollouts import roll_out_in_waves
-from tasks.snapshots import take_snapshot
-from tasks.tickets import link_ticket, ticket_under_way
 from tasks.timing import wait_for_its_time
 
 

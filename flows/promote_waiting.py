@@ -1,13 +1,13 @@
-"""Keeps the promotions that wait: wakes those whose time has come, reminds people, and tells tickets what they missed."""
+"""Keeps the promotions that wait: wakes those whose time has come, reminds people, tells tickets what they missed."""
 
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
+from tasks.tickets import tell_untold_tickets
 
 from tasks.keeping import look_after_waiting_runs
-from tasks.tickets import tell_untold_tickets
 
 
 @flow(name="promote-waiting", flow_run_name="{application}-waiting", persist_result=False)

@@ -91,6 +91,8 @@ class RolloutPolicy:
     settle_minutes: float = 3
     """After a deployment's success its digest must be seen serving, alone, within this time: reads lag behind."""
     poll_seconds: float = 5
+    snapshot_minutes: float = 60
+    """The database's snapshot must be complete within this time, or nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True)

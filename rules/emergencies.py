@@ -6,7 +6,6 @@ from dataclasses import replace
 from rules.production_policies import Emergency, EmergencyPolicy, Waivable, Weekday, Window, WindowPolicy
 from rules.vocabulary import Finding, Verdict
 
-
 ALWAYS = Window(tuple(Weekday), "00:00", "24:00", "UTC")
 
 

@@ -5,6 +5,7 @@
     ├── Refused             gates are not met; nothing was written
     ├── Rejected            people said no, or nobody answered in time; nothing was written
     ├── Superseded          a newer plan took this one's place while it waited; nothing was written
+    ├── SnapshotFailed      the database could not be snapshotted; nothing else was begun
     ├── RolloutFailed       traffic did not arrive, or did not stay, on the new revision
     ├── Busy                another run holds the environment; nothing was written
     ├── Conflict            somebody else changed what we were about to change
@@ -46,6 +47,11 @@ class Rejected(PromotionError):
 
 class Superseded(PromotionError):
     """A newer promotion of the same application to the same environment was asked for meanwhile."""
+
+
+class SnapshotFailed(PromotionError):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"No snapshot, no change: {why} Nothing was changed; run again when it is mended.")
 
 
 class RolloutFailed(PromotionError):

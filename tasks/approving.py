@@ -1,4 +1,4 @@
-"""People say whether production may change. The run is suspended until somebody answers: no process waits, no lock is held.
+"""People say whether production may change. Until they do the run is suspended: no process waits, no lock is held.
 
 Whoever answers resumes it, in the Prefect UI or by `python -m deployments.approve`, and the run begins again from its
 top. So nothing here lives in memory: each answer is judged once, its outcome stands in the ledger under its key, and
@@ -6,28 +6,40 @@ whether the plan is approved is read from there.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import Any, Literal
+from typing import Literal, cast
+from uuid import UUID
 
 from prefect import get_run_logger, suspend_flow_run
+from prefect.client.schemas.objects import FlowRunInput
 from prefect.input import RunInput, filter_flow_run_input
-from prefect.runtime import flow_run
 from pydantic import Field
 
 from rules.approval_pages import approval_page
-from rules.approvals import Admission, Answer, Case, CodeCheck, CodeKind, Decision, Standing, admit, person_of, standing
+from rules.approvals import (
+    Admission,
+    Answer,
+    Case,
+    CodeCheck,
+    CodeKind,
+    Decision,
+    Standing,
+    admit,
+    person_of,
+    standing,
+)
 from rules.errors import Rejected
 from rules.plans import Plan
 from rules.production_policies import ApprovalPolicy
-from rules.records import Event, EventKind, Record
+from rules.records import EventKind, Record
 from rules.vocabulary import Finding
 from tasks.announcing import run_link
+from tasks.artifacts import artifact_key, publish_markdown
 from tasks.kinds import acting
 from tasks.promotions import Promotion
 from tasks.records import write
 from tasks.superseding import take_place
+from tasks.telling_approvals import tell_news, zone_of
 
 ANSWERS = "suspended-{key}-response"
 """Under this name Prefect keeps what was filled in."""
@@ -38,7 +50,7 @@ MOST_ANSWERS = 60
 class ApprovalForm(RunInput):
     """The form. Its fields are also what an answer by API consists of."""
 
-    approver: str = Field(default="", description="Who you are: your id, name or account in the catalogue.")
+    approver: str = Field(description="Who you are: your id, name or account in the catalogue.")
     decision: Literal["reject", "approve", "show the plan again"] = Field(
         default="reject", description="To reject ends this promotion. To see the plan as it is now needs no code."
     )
@@ -57,18 +69,19 @@ def wait_for_approvals(promotion: Promotion, plan: Plan, findings: Sequence[Find
     """
     take_place(promotion)
     while True:
-        case = open_case(promotion, plan, authors)
+        case = open_case(promotion, plan.hash, authors)
         for answer, code in answers(promotion):
             settle(promotion, case, answer, code)
         now = standing(case, records_of(promotion))
         if now.approved:
             record_approved(promotion, plan, now)
+            tell_news(promotion)
             return
         refuse_if_over(promotion, case, now)
         ask(promotion, plan, case, now, findings)
 
 
-def open_case(promotion: Promotion, plan: Plan, authors: frozenset[str]) -> Case:
+def open_case(promotion: Promotion, plan_hash: str, authors: frozenset[str]) -> Case:
     """What answers are judged by: policy, people, who may not approve, the plan, until when."""
     policy = approval_policy(promotion)
     asked_at = first_asked(promotion) or datetime.now(UTC)
@@ -78,7 +91,7 @@ def open_case(promotion: Promotion, plan: Plan, authors: frozenset[str]) -> Case
         people=promotion.catalogue.people,
         requester=promotion.terms.requested_by if promotion.terms else "",
         authors=authors,
-        plan_hash=plan.hash,
+        plan_hash=plan_hash,
         deadline=asked_at + timedelta(hours=policy.deadline_hours),
         asked_at=asked_at,
     )
@@ -86,9 +99,7 @@ def open_case(promotion: Promotion, plan: Plan, authors: frozenset[str]) -> Case
 
 def approval_policy(promotion: Promotion) -> ApprovalPolicy:
     """An emergency has a policy of its own."""
-    if promotion.terms and promotion.terms.emergency:
-        return promotion.catalogue.emergency.approvals
-    return promotion.catalogue.approvals
+    return promotion.catalogue.emergency.approvals if promotion.emergency else promotion.catalogue.approvals
 
 
 def first_asked(promotion: Promotion) -> datetime | None:
@@ -109,14 +120,22 @@ def records_of(promotion: Promotion) -> list[Record]:
 
 def answers(promotion: Promotion) -> Iterator[tuple[Answer, str]]:
     """What was answered so far, the oldest first, each with its code. The time is the Prefect server's."""
-    for number in count(1):
-        key = f"approval-{number}"
-        found = filter_flow_run_input(ANSWERS.format(key=key), limit=1, flow_run_id=flow_run.id)
-        if not found:
-            return
-        form = ApprovalForm.model_validate(found[0].decoded_value)
-        at = found[0].created or datetime.now(UTC)
-        yield Answer(key, form.approver, Decision(form.decision), form.plan, form.comment, at), form.code
+    run_id = UUID(promotion.run_id)
+    for key in keys_asked(promotion):
+        # typed as "or a coroutine", which it is not in synchronous code
+        found = cast("list[FlowRunInput]", filter_flow_run_input(ANSWERS.format(key=key), 1, None, run_id))
+        if found:  # a question may have been lost with its process, or the run resumed without an answer
+            form = ApprovalForm.model_validate(found[0].decoded_value)
+            at = found[0].created or datetime.now(UTC)
+            yield Answer(key, form.approver, Decision(form.decision), form.plan, form.comment, at), form.code
+
+
+def keys_asked(promotion: Promotion) -> list[str]:
+    return [
+        str(it.event.details["key"])
+        for it in promotion.application.ledger.records(promotion.run_id)
+        if it.event.kind is ASKED
+    ]
 
 
 def settle(promotion: Promotion, case: Case, answer: Answer, code: str) -> None:
@@ -138,9 +157,7 @@ def judged(records: Sequence[Record], run_id: str, key: str) -> bool:
 
 
 @acting("record an answer")
-def record_answer(
-    promotion: Promotion, case: Case, answer: Answer, check: CodeCheck, admission: Admission
-) -> None:
+def record_answer(promotion: Promotion, case: Case, answer: Answer, check: CodeCheck, admission: Admission) -> None:
     """What became of an answer, in the ledger first; then the people hear of it."""
     ledger, environment = promotion.application.ledger, promotion.target.environment.name
     if judged(list(ledger.records(promotion.run_id)), promotion.run_id, answer.key):
@@ -181,20 +198,23 @@ def refuse_if_over(promotion: Promotion, case: Case, now: Standing) -> None:
 
 def ask(promotion: Promotion, plan: Plan, case: Case, now: Standing, findings: Sequence[Finding]) -> None:
     """Suspends the run with the plan above its form. Comes back only where the answer was there already."""
-    key = f"approval-{sum(1 for _ in answers(promotion)) + 1}"
+    key = f"approval-{len(keys_asked(promotion)) + 1}"  # one that Prefect has seen before would not suspend the run
     void_other_plans(promotion, case)
     record_asked(promotion, case, now, key)
-    tell_news(promotion, plan, case, now)
+    tell_news(promotion)
     page = approval_page(
         plan=plan,
         findings=findings,
         standing=now,
         requester=case.requester,
         authors=case.authors,
-        deadline=case.deadline,
+        deadline=case.deadline.astimezone(zone_of(promotion.catalogue)),
         run_url=run_link(promotion.run_id),
-        news=news(promotion, case),
+        news=news(promotion),
+        database=promotion.target.environment.database,
     )
+    title = f"What approvers are asked: plan {plan.hash} of {plan.release.version}"
+    publish_markdown(artifact_key(plan.application, plan.target, "approval"), page, title)
     get_run_logger().info("%s Resume this run, or python -m deployments.approve %s", now.sentence, promotion.run_id)
     suspend_flow_run(wait_for_input=ApprovalForm.with_initial_data(description=page, plan=case.plan_hash), key=key)
 
@@ -218,14 +238,15 @@ def void_other_plans(promotion: Promotion, case: Case) -> None:
 @acting("record the question")
 def record_asked(promotion: Promotion, case: Case, now: Standing, key: str) -> None:
     ledger, environment = promotion.application.ledger, promotion.target.environment.name
-    asked = [it.event for it in ledger.records(promotion.run_id) if it.event.kind is EventKind.APPROVAL_ASKED]
-    if any(event.details["key"] == key for event in asked):
-        return
+    if key in keys_asked(promotion):
+        return  # a try before this one had written it
     more = {"key": key, "stage": now.stage, "deadline": case.deadline, "awaited": [one.id for one in now.awaited]}
     write(ledger, EventKind.APPROVAL_ASKED, environment, now.sentence, case.plan_hash, **more)
 
 
-def news(promotion: Promotion, case: Case) -> tuple[str, ...]:
+def news(promotion: Promotion) -> tuple[str, ...]:
     """What has happened to this run since people were first asked, the latest last."""
     kinds = {EventKind.APPROVAL_GIVEN, EventKind.APPROVAL_NOT_ADMITTED, EventKind.APPROVALS_VOID}
-    return tuple(it.event.sentence for it in promotion.application.ledger.records(promotion.run_id) if it.event.kind in kinds)
+    return tuple(
+        it.event.sentence for it in promotion.application.ledger.records(promotion.run_id) if it.event.kind in kinds
+    )

@@ -16,7 +16,6 @@ from tasks.promotions import Promotion, plan_promotion, refuse
 from tasks.putting_back import put_back
 from tasks.records import note, write
 
-
 Check = Callable[[Promotion], tuple[Finding, ...]]
 
 

@@ -35,8 +35,10 @@ from rules.plans import Plan
 from rules.records import Event, EventKind
 from tasks.announcing import announce, announce_unrecorded
 from tasks.artifacts import publish_end
+from tasks.histories import publish_history
 from tasks.kinds import acting
 from tasks.promotions import Promotion
+from tasks.tickets import tell_ticket
 
 P = ParamSpec("P")
 
@@ -116,7 +118,9 @@ def _ending_event(application: Application, kind: EventKind, sentence: str) -> E
 def _close(application: Application, event: Event) -> None:
     record_end(application, event)
     announce(application, event.run_id, str(flow_run.flow_name))
+    tell_ticket(application, event.run_id)
     publish_end(application, event.run_id)
+    publish_history(application, event.environment)
 
 
 @acting("record the end")

@@ -113,7 +113,8 @@ def conclude(promotion: Promotion, plan: Plan | None, findings: tuple[Finding, .
     excused = sum(1 for finding in findings if finding.waived)
     sentence = f"{title}: {len(findings)} findings, " + (f"{excused} excused, " if excused else "")
     sentence += f"{len(against)} unmet." if against else "none stands in the way."
-    publish_findings(artifact_key(promotion.application.name, environment, key), findings, sentence)
+    emergency = promotion.catalogue.emergency if promotion.terms else None
+    publish_findings(artifact_key(promotion.application.name, environment, key), findings, sentence, emergency)
     for finding in findings:
         if finding.verdict is not Verdict.PASSED:
             words = "excused" if finding.waived else "in the way"

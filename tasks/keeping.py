@@ -8,7 +8,7 @@ from rules.vocabulary import Role
 from rules.waiting import WaitingRun, waiting_runs
 from tasks.announcing import announce
 from tasks.kinds import acting
-from tasks.telling_approvals import remind
+from tasks.telling_approvals import policy_of, remind, tell_approvals
 from tasks.waking import see, wake
 
 
@@ -29,6 +29,7 @@ def look_after(application: Application, run: WaitingRun, now: datetime) -> str:
         return close(application, run, seen.name, seen.message)
     if not seen.suspended:
         return ""  # it is at work just now
+    tell_approvals(application, run.run_id)  # what the channel missed, if it was out of reach
     if why := reason_to_wake(run, now):
         return f"Run {run.run_id} was woken: {why}." if wake(run.run_id, why) else ""
     return remind_when_due(application, run, now)
@@ -45,10 +46,11 @@ def reason_to_wake(run: WaitingRun, now: datetime) -> str:
 
 
 def remind_when_due(application: Application, run: WaitingRun, now: datetime) -> str:
-    hours = application.catalogue.approvals.reminder_hours
-    if run.approved or now - (run.last_reminded or run.asked_at) < timedelta(hours=hours):
+    policy = policy_of(application.catalogue, application.ledger.records(run.run_id))
+    if run.approved or now - (run.last_reminded or run.asked_at) < timedelta(hours=policy.reminder_hours):
         return ""
-    remind(application, run)
+    if not remind(application, run):
+        return ""
     sentence = f"Reminded {', '.join(run.awaited) or 'nobody'} of run {run.run_id}."
     event = Event(run.run_id, run.plan_hash, run.environment, EventKind.REMINDED, sentence, {"awaited": run.awaited})
     application.ledger.append(event)

@@ -1,14 +1,12 @@
 """What a promotion to production is asked for with, and the gates that only production has."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prefect import get_run_logger
-from prefect.runtime import flow_run
+from rules.change_tickets import is_ticket_key
 
 from blocks.doors import open_application
 from rules.approvals import check_approvers
-from rules.change_tickets import is_ticket_key
 from rules.durations import expected_minutes
 from rules.emergencies import check_emergency, excused
 from rules.errors import InvalidInput
@@ -42,7 +40,7 @@ def begin_production(application: str, version: str, terms: Terms, strategy: str
     promotion = Promotion(opened, source, target, version or None, strategy=override, terms=terms, dry_run=dry_run)
     environment = target.environment.name
     if any(True for _ in opened.ledger.records(promotion.run_id)):
-        write(opened.ledger, EventKind.RESUMED, environment, f"Goes on for the {flow_run.run_count}. time.")
+        write(opened.ledger, EventKind.RESUMED, environment, "The run goes on, from its top.")
         return promotion
     write(
         opened.ledger,
@@ -86,9 +84,7 @@ def read_terms(
     return Terms(who, key, at, next_window, emergency)
 
 
-def check_production(
-    promotion: Promotion, release: Release | None
-) -> tuple[tuple[Finding, ...], frozenset[str]]:
+def check_production(promotion: Promotion, release: Release | None) -> tuple[tuple[Finding, ...], frozenset[str]]:
     """The gates that only production has, and who wrote the change."""
     authors, written = find_authors(promotion, release) if release else (frozenset[str](), ())
     findings = (
@@ -97,15 +93,16 @@ def check_production(
         *check_its_window(promotion),
         *written,
         check_enough_approvers(promotion, authors),
-        *check_emergency(promotion.terms and promotion.terms.emergency, promotion.catalogue.emergency),
+        *check_emergency(promotion.emergency, promotion.catalogue.emergency),
     )
     return findings, authors
 
 
 @asking("check the window")
 def check_its_window(promotion: Promotion) -> tuple[Finding, ...]:
-    """Whether traffic may move, now or when it is asked for. Who was let in once waits for its time, and is not refused."""
-    return windows(promotion, waits=(promotion.terms and promotion.terms.next_window) or has_asked(promotion))
+    """Whether traffic may move, now or when it is asked for. A run that was let in once waits for its time."""
+    asked_to = promotion.terms is not None and promotion.terms.next_window
+    return windows(promotion, waits=asked_to or has_asked(promotion))
 
 
 def windows(promotion: Promotion, *, waits: bool) -> tuple[Finding, ...]:
@@ -132,7 +129,7 @@ def has_asked(promotion: Promotion) -> bool:
 @asking("check who may approve")
 def check_enough_approvers(promotion: Promotion, authors: frozenset[str]) -> Finding:
     """Whether there are people enough, so that nobody waits in vain."""
-    return check_approvers(open_case(promotion, "", authors))
+    return check_approvers(open_case(promotion, "", authors), promotion.application.approvers.enrolled())
 
 
 @asking("look for a run that waits with this plan")
@@ -145,9 +142,8 @@ def check_twins(promotion: Promotion, plan: Plan | None) -> tuple[Finding, ...]:
 
 def less_excused(promotion: Promotion, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The findings, with those excused that the run's emergency leaves out."""
-    emergency = promotion.terms.emergency if promotion.terms else None
-    now = excused(findings, emergency, promotion.catalogue.emergency)
-    if left_out := [it.gate for it in now if emergency and it.waived.startswith("Emergency ")]:
+    now = excused(findings, promotion.emergency, promotion.catalogue.emergency)
+    if left_out := [it.gate for it in now if promotion.emergency and it.waived.startswith("Emergency ")]:
         get_run_logger().warning("EMERGENCY: left out are %s", ", ".join(left_out))
     return now
 

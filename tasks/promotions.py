@@ -14,7 +14,7 @@ from rules.configuration import ConfigurationPlan
 from rules.errors import InvalidInput, Refused
 from rules.feature_flags import FlagPlan
 from rules.plans import Plan, check_image_changes, service_changes
-from rules.production_policies import Terms
+from rules.production_policies import Emergency, Terms
 from rules.records import EventKind
 from rules.releases import ServiceState, check_running, is_sha, pin
 from rules.run_pages import plan_page
@@ -59,6 +59,10 @@ class Promotion:
     @property
     def services(self) -> tuple[Service, ...]:
         return self._services or self.target.services
+
+    @property
+    def emergency(self) -> Emergency | None:
+        return self.terms.emergency if self.terms else None
 
     @property
     def images_only(self) -> bool:

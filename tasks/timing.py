@@ -1,9 +1,8 @@
-"""An approved promotion waits for its time: the next window, or the time that was promised. Suspended, as for people."""
+"""An approved promotion waits for its time, the next window or the time that was promised: suspended, as for people."""
 
 from datetime import UTC, datetime
 
 from prefect import get_run_logger, suspend_flow_run
-from prefect.runtime import flow_run
 
 from rules.emergencies import windows_under
 from rules.errors import Refused
@@ -15,6 +14,7 @@ from tasks.kinds import acting
 from tasks.production import expected, start_at
 from tasks.promotions import Promotion
 from tasks.records import write
+from tasks.telling_approvals import tell_news
 
 
 def wait_for_its_time(promotion: Promotion, plan: Plan) -> None:
@@ -24,8 +24,7 @@ def wait_for_its_time(promotion: Promotion, plan: Plan) -> None:
         Refused: its promised time is over, or no window is long enough.
 
     """
-    emergency = promotion.terms.emergency if promotion.terms else None
-    policy = windows_under(emergency, promotion.catalogue.windows, promotion.catalogue.emergency)
+    policy = windows_under(promotion.emergency, promotion.catalogue.windows, promotion.catalogue.emergency)
     begins = start(policy, datetime.now(UTC), expected(promotion), start_at(promotion))
     if begins.when is None:
         finding = Finding("window", Verdict.FAILED, begins.why)
@@ -34,8 +33,13 @@ def wait_for_its_time(promotion: Promotion, plan: Plan) -> None:
         return
     record_waiting(promotion, plan, begins)
     get_run_logger().info("%s Nobody needs to do anything: promote-waiting wakes this run.", begins.why)
-    suspend_flow_run(key=f"time-{flow_run.run_count}")
-    wait_for_its_time(promotion, plan)
+    tell_news(promotion)
+    suspend_flow_run(key=f"time-{passes(promotion)}")  # of each pass its own: Prefect would not suspend it again
+
+
+def passes(promotion: Promotion) -> int:
+    """How often the run has begun again. Prefect's own count does not grow by a resumption."""
+    return sum(1 for it in promotion.application.ledger.records(promotion.run_id) if it.event.kind is EventKind.RESUMED)
 
 
 @acting("record the waiting")
