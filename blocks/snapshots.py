@@ -30,7 +30,7 @@ class Snapshots:
             try:
                 found = self._rds.describe_db_snapshots(DBSnapshotIdentifier=identifier)["DBSnapshots"]
             except ClientError as error:
-                if code_of(error) == "DBSnapshotNotFound":
+                if _reason(error) == "DBSnapshotNotFound":
                     return None
                 raise
             return _snapshot(found[0]) if found else None
@@ -56,7 +56,7 @@ class Snapshots:
             return _snapshot(made["DBSnapshot"])
 
     def _refused(self, error: ClientError, database: str, identifier: str, doing: str) -> Snapshot | Unready:
-        match code_of(error):
+        match _reason(error):
             case "DBSnapshotAlreadyExists":
                 return self._existing(identifier, doing)
             case "InvalidDBInstanceState":
@@ -74,6 +74,11 @@ class Snapshots:
         if found is None:
             raise Outage(SYSTEM, doing, "it says that the snapshot is there, and does not find it")
         return found
+
+
+def _reason(error: ClientError) -> str:
+    """The error's code; RDS writes some of them both with and without the ending."""
+    return code_of(error).removesuffix("Fault")
 
 
 def _snapshot(described: DBSnapshotTypeDef) -> Snapshot:

@@ -51,7 +51,7 @@ class Superseded(PromotionError):
 
 class SnapshotFailed(PromotionError):
     def __init__(self, why: str) -> None:
-        super().__init__(f"No snapshot, no change: {why} Nothing was changed; run again when it is mended.")
+        super().__init__(f"No snapshot, no change: {why} Nothing else was begun; run again when it is mended.")
 
 
 class RolloutFailed(PromotionError):

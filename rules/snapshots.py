@@ -13,7 +13,9 @@ from enum import StrEnum
 
 LONGEST_IDENTIFIER = 255
 AVAILABLE = "available"
-LOST = frozenset({"failed", "error", "deleting", "deleted", "incompatible-restore", "inaccessible-encryption-credentials"})
+LOST = frozenset(
+    {"failed", "error", "deleting", "deleted", "incompatible-restore", "inaccessible-encryption-credentials"}
+)
 """Statuses from which no snapshot becomes one that can be restored. Any other is waited for, up to the limit."""
 ALL = 100.0
 
@@ -100,9 +102,9 @@ def next_step(look: Look, limit_minutes: float) -> Step:
     return Step(Move.WAIT, f"{so_far}.", snapshot.percent)
 
 
-def unready(look: Look) -> Step:
+def unready(database: str, said: str) -> Step:
     """What is told after RDS has refused."""
-    return Step(Move.WAIT, f"{look.database} takes no snapshot at the moment, asked again soon: {look.refused}")
+    return Step(Move.WAIT, f"{database} takes no snapshot at the moment, and is asked again soon: {said}")
 
 
 def _absent(look: Look, limit_minutes: float) -> Step:

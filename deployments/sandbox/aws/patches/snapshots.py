@@ -13,6 +13,7 @@ def install() -> None:
         replace(kind, "percent_progress", property(percent_progress, _ignore))
     for restore in ("restore_db_instance_from_db_snapshot", "restore_db_cluster_from_snapshot"):
         replace(RDSBackend, restore, _when_available(restore))
+    replace(RDSBackend, "create_db_snapshot", create_db_snapshot)
 
 
 def status(self: Any) -> str:
@@ -45,3 +46,13 @@ def _when_available(restore: str) -> Any:
         return original(type(self), restore)(self, *args, **kwargs)
 
     return wait_first
+
+
+def create_db_snapshot(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """Moto takes one of a stopped instance, too."""
+    name = args[0] if args else kwargs.get("db_instance_identifier")
+    database = self.databases.get(name)
+    if database is not None and database.status != "available":
+        reason = f"Instance {name} is {database.status}, not in the available state."
+        raise refusal("InvalidDBInstanceState", reason)
+    return original(type(self), "create_db_snapshot")(self, *args, **kwargs)
