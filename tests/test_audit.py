@@ -1,13 +1,16 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from audit_story import BEGIN, TO_PRODUCTION, events
 
 from blocks.catalogue import PROJECT
 from blocks.ledger import LocalLedger
 from deployments.audit import main
+from deployments.bundle_check import main as check_bundle
 from rules.records import Event, EventKind, Record
 
 Captured = pytest.CaptureFixture[str]
@@ -131,7 +134,16 @@ def test_a_folder_that_is_not_there_is_refused(capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["prove"], ["export"], ["verify", "--expect", "short"], ["verify", "--expect", "g" * 64]]
+    "arguments",
+    [
+        [],
+        ["prove"],
+        ["export"],
+        ["bundle"],
+        ["bundle", "run", "--version", "3f2a1bc"],
+        ["verify", "--expect", "short"],
+        ["verify", "--expect", "g" * 64],
+    ],
 )
 def test_a_wrong_call_says_how_it_is_called(arguments: list[str], capsys: Captured) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -147,3 +159,65 @@ def test_the_exit_code_reaches_the_shell(ledger: LocalLedger) -> None:
     answer = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
     assert answer.returncode == 1
     assert "BROKEN: 1 faults in 4 records." in answer.stdout
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> LocalLedger:
+    """A ledger with a release that went to production by two people's word."""
+    ledger = LocalLedger(directory=str(tmp_path / "released"))
+    for minutes, told in enumerate(events()):
+        ledger.append(told, BEGIN + timedelta(minutes=minutes))
+    return ledger
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        [TO_PRODUCTION],
+        ["run-to-prod"],
+        ["--version", "3f2a1bc"],
+        ["--version", "3f2a1", "--environment", "production"],
+    ],
+)
+def test_a_bundle_is_made_that_proves_itself(released: LocalLedger, tmp_path: Path, which: list[str]) -> None:
+    file = tmp_path / "bundle.zip"
+    assert audit(released, "bundle", *which, "--output", str(file)) == 0
+    assert check_bundle([str(file), "--expect", released.head().hash]) == 1  # another run's record came after
+    last = [record for record in released.records() if record.event.run_id == TO_PRODUCTION][-1]
+    assert check_bundle([str(file), "--expect", last.hash]) == 0
+
+
+def test_hash_and_seal_of_a_bundle_are_told(released: LocalLedger, tmp_path: Path, capsys: Captured) -> None:
+    file = tmp_path / "bundle.zip"
+    audit(released, "bundle", TO_PRODUCTION, "--output", str(file))
+    told = capsys.readouterr().out
+    seal = told.partition("Its seal is ")[2].split()[0]
+    assert check_bundle([str(file), "--expect", seal]) == 0
+
+
+def test_a_version_of_which_no_promotion_was_completed_has_no_bundle(released: LocalLedger, capsys: Captured) -> None:
+    assert audit(released, "bundle", "--version", "4711000") == 2
+    assert "whose promotion was completed" in capsys.readouterr().err
+
+
+def test_a_bundle_that_cannot_be_written_is_refused(released: LocalLedger, capsys: Captured) -> None:
+    assert audit(released, "bundle", TO_PRODUCTION, "--output", "/nowhere/bundle.zip") == 2
+    assert "one that can be written" in capsys.readouterr().err
+
+
+def test_a_broken_ledger_has_no_bundle(released: LocalLedger, tmp_path: Path, capsys: Captured) -> None:
+    change(released, "Approved by anna and reto", "Approved by anna and mallory")
+    file = tmp_path / "bundle.zip"
+    assert audit(released, "bundle", TO_PRODUCTION, "--output", str(file)) == 1
+    assert "Record 18 on line" in capsys.readouterr().err
+    assert not file.exists()
+
+
+def test_a_fault_elsewhere_in_the_ledger_is_told_with_the_bundle(
+    released: LocalLedger, tmp_path: Path, capsys: Captured
+) -> None:
+    change(released, "Refused: an older story", "Passed: an older story")
+    file = tmp_path / "bundle.zip"
+    assert audit(released, "bundle", TO_PRODUCTION, "--output", str(file)) == 1
+    assert "elsewhere in the ledger: CHANGED: Record 1 on line 1" in capsys.readouterr().out
+    assert check_bundle([str(file)]) == 0
