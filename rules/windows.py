@@ -1,243 +1,285 @@
-"""When traffic may move: windows by weekday, freezes by date, and the time that a promotion was promised for.
+"""Whether traffic may move, and when it next may: windows by weekday, freezes by date, and a time that was promised.
 
-Windows are told by the wall clock of their time zone and compared in UTC, so that the days on which clocks change are
-right: a window over the hour that comes twice is an hour longer, one over the hour that does not come is shorter. A
-roll-out must end inside, too: what counts is how long it is expected to take.
+A roll-out must begin and, as far as one can expect, end inside, without a freeze that begins meanwhile. Minutes are
+real ones: on the night on which an hour comes twice a window over it is an hour longer (`rules.wall_clocks`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from math import ceil, floor
 from zoneinfo import ZoneInfo
 
-from rules.production_policies import Freeze, Weekday, Window, WindowPolicy
+from rules.errors import InvalidInput
+from rules.open_hours import Frozen, free, frozen_stretches, open_stretches
+from rules.production_policies import Weekday, Window, WindowPolicy
 from rules.vocabulary import Finding, Verdict
+from rules.wall_clocks import spoken, zone_of
 
-SEARCH_DAYS = 400
-WEEKDAYS = tuple(Weekday)
-DAYS_END = "24:00"
-DAY_MINUTES = 24 * 60
-CLOSED = "The catalogue has no window, so production is always closed."
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """From a moment until another one, in UTC."""
-
-    begins: datetime
-    ends: datetime
-
-    def has_room(self, at: datetime, minutes: float) -> bool:
-        return self.begins <= at and at + timedelta(minutes=minutes) <= self.ends
+SEARCH = timedelta(days=400)
+"""So far ahead openings are looked for, and promotions promised."""
+LONGEST_MINUTES = 1_000_000.0
+"""More than the search covers: nothing has room for it."""
+LONG = timedelta(days=7)
+"""What stays open for so long need not tell when it closes."""
+SHORT_SECONDS = 120
+"""What is shorter is told in seconds."""
+RUN = 3
+"""So many days in a row are told as `Monday to Wednesday`."""
+REMEDY = "by another start_at, or none"
+CLOSED = "The catalogue names no window, so production is always closed."
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When an approved promotion may begin. `when` not after now: at once. None: never, and why."""
+    """When an approved promotion may begin: `when` (UTC) not after now is at once; None is never. And why."""
 
     when: datetime | None
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked `now`: whether a roll-out that needs so much room may begin `at` a moment."""
+
+    policy: WindowPolicy
+    now: datetime
+    at: datetime
+    room: timedelta
+
+    def said(self, at: datetime) -> str:
+        """The moment in words, by the clock of the first window."""
+        return spoken(at, clock_of(self.policy), self.now)
+
+
 def check_windows(
     policy: WindowPolicy, now: datetime, minutes: float, start_at: datetime | None, *, next_window: bool
 ) -> tuple[Finding, ...]:
-    """Whether traffic may move, now or at `start_at`, for as long as a roll-out of so many minutes takes.
+    """The gates `window` and `freeze`, and with a promised time `promised time`.
 
-    `next_window`: outside it is good enough that there will be a window.
+    They are asked about now; with `start_at` about the moment at which `start` would begin. `next_window`: without a
+    promised time it is enough that there will be an opening. `minutes`: what the roll-out is expected to take.
+
+    Raises:
+        InvalidInput: a time without zone, minutes that are no number of minutes.
+
     """
-    at = max(start_at, now) if start_at else now
-    opening = next_opening(policy, at, minutes)
-    if next_window and start_at is None and opening is not None and opening > now:
-        sentence = f"It waits for the next window, {in_words(opening, zone_of(policy))}."
-        return (_passed("window", sentence), _passed("freeze", "The next window is in no freeze."))
-    promised = (_promise(policy, now, start_at),) if start_at else ()
-    return (_window(policy, at, minutes, opening), _freeze(policy, at, minutes, opening), *promised)
+    asked = _ask(policy, now, minutes)
+    if start_at is None:
+        found: tuple[Finding, ...] = (_window(asked), _freeze(asked))
+        return _with_remedy(found, asked, waits=next_window)
+    promised = _moment("start_at", start_at)
+    if abs(promised - asked.now) > SEARCH:
+        return (_promise(asked, promised),)
+    later = replace(asked, at=_promised_start(asked, promised) or max(asked.now, promised))
+    found = (_window(later), _freeze(later), _promise(later, promised))
+    return _with_remedy(found, later, waits=False)
 
 
 def next_opening(policy: WindowPolicy, after: datetime, minutes: float) -> datetime | None:
-    """The first moment at which all of the roll-out fits into a window and no freeze; None within 400 days."""
-    after = after.astimezone(UTC)
-    for span in free_spans(policy, after):
-        begins = max(span.begins, after)
-        if span.has_room(begins, minutes):
-            return begins
-    return None
+    """The first moment (UTC) at which all of `minutes` fits into the windows and no freeze; None within 400 days."""
+    return _opening(_ask(policy, after, minutes))
 
 
 def start(policy: WindowPolicy, now: datetime, minutes: float, start_at: datetime | None) -> Start:
-    """When an approved promotion may begin, by the windows alone or at the time that it was promised for."""
-    zone = zone_of(policy)
-    promise = timedelta(minutes=policy.promise_minutes)
-    if start_at is not None and now > start_at + promise:
-        return Start(None, f"Its promised time, {in_words(start_at, zone)}, is over.")
-    earliest = max(start_at, now) if start_at else now
-    opening = next_opening(policy, earliest, minutes)
-    if opening is None:
-        return Start(None, f"No window is long enough for {minutes:g} minutes in the next {SEARCH_DAYS} days.")
-    if start_at is not None and opening > start_at + promise:
-        return Start(
-            None, f"At its promised time, {in_words(start_at, zone)}, no window has room for {minutes:g} minutes."
-        )
-    if opening <= now:
-        return Start(opening, "Traffic may move now.")
-    what = "the time that it was promised for" if start_at else "the next window"
-    return Start(opening, f"It begins {in_words(opening, zone)}, {what}.")
+    """When an approved promotion may begin.
+
+    Without a promised time at the next opening. With one at that very time, or right now where that is at most
+    `promise_minutes` before or after it: never at a third time, however good.
+    """
+    asked = _ask(policy, now, minutes)
+    if start_at is None:
+        return _next_start(asked)
+    promised = _moment("start_at", start_at)
+    kept = _promise(asked, promised)
+    if kept.blocks:
+        return Start(None, kept.sentence)
+    when = _promised_start(asked, promised)
+    if when is None:
+        reasons = " ".join(_reasons(replace(asked, at=max(asked.now, promised))))
+        return Start(None, f"At its promised time, {asked.said(promised)}, it cannot begin. {reasons}")
+    if when <= asked.now:
+        return Start(when, f"Its promised time has come: {asked.said(promised)}.")
+    return Start(when, f"It begins at its promised time, {asked.said(when)}.")
 
 
-def in_words(at: datetime, zone: tzinfo) -> str:
-    """`Monday 23 November 2026, 09:00 CET`."""
-    there = at.astimezone(zone)
-    seconds = ":%S" if there.second else ""
-    return f"{there:%A} {there.day} {there:%B %Y}, {there.strftime(f'%H:%M{seconds}')} {there.tzname()}"
+def clock_of(policy: WindowPolicy) -> ZoneInfo:
+    """By whose clock people are told times: that of the first window."""
+    return zone_of(policy.open[0].timezone) if policy.open else zone_of("UTC")
 
 
-def zone_of(policy: WindowPolicy) -> tzinfo:
-    """The time zone in which people are told of times: that of the first window."""
-    return ZoneInfo(policy.open[0].timezone) if policy.open else UTC
+def in_words(windows: Iterable[Window]) -> str:
+    """`Monday to Thursday, 09:00 to 16:00 (Europe/Zurich)`."""
+    return "; ".join(
+        f"{_days_in_words(it.days)}, {it.opens} to {it.closes}"
+        f"{' the day after' if it.closes < it.opens else ''} ({it.timezone})"
+        for it in windows
+    )
 
 
 # ------------------------------------------------------------------------------------------------- gates
 
 
-def _window(policy: WindowPolicy, at: datetime, minutes: float, opening: datetime | None) -> Finding:
-    zone = zone_of(policy)
-    measured, allowed = in_words(at, zone), _told(policy.open)
-    if not policy.open:
-        return Finding("window", Verdict.FAILED, CLOSED, measured, "a window", could_be_met="Add one to [windows].")
-    inside = next((it for it in open_spans(policy, at) if it.begins <= at < it.ends), None)
-    if inside is None:
-        sentence = f"{measured} is outside of the windows."
-        return Finding("window", Verdict.FAILED, sentence, measured, allowed, could_be_met=_next(opening, zone))
-    left = (inside.ends - at).total_seconds() / 60
-    if left < minutes:
-        sentence = f"The roll-out takes {minutes:g} minutes, and the window closes in {left:.0f}."
-        return Finding(
-            "window",
-            Verdict.FAILED,
-            sentence,
-            f"{left:.0f} minutes",
-            f"{minutes:g} minutes",
-            could_be_met=_next(opening, zone),
+def _window(asked: Asked) -> Finding:
+    measured, allowed = asked.said(asked.at), in_words(asked.policy.open) or "never"
+    if not asked.policy.open:
+        remedy = "by a window in the catalogue, [[windows.open]]"
+        return Finding("window", Verdict.FAILED, CLOSED, measured, allowed, could_be_met=remedy)
+    stretches = open_stretches(asked.policy.open, asked.at, asked.at + max(asked.room, LONG))
+    stretch = next(stretches, None)
+    if stretch is None or asked.at < stretch.begins:
+        return Finding("window", Verdict.FAILED, _outside(asked), measured, allowed)
+    left = stretch.ends - asked.at
+    if left < asked.room:
+        sentence = (
+            f"The window closes {asked.said(stretch.ends)}, and the roll-out is expected to take {_needed(asked)}."
         )
-    more = f" for {left:.0f} minutes more" if left < DAY_MINUTES else ""
-    return _passed("window", f"The window is open{more}.", measured, allowed)
+        return Finding("window", Verdict.FAILED, sentence, f"{_length(left, floor)} left", f"{_needed(asked)} or more")
+    until = "for more than a week" if left > LONG else f"until {asked.said(stretch.ends)}"
+    when = "now" if asked.at == asked.now else asked.said(asked.at)
+    return Finding("window", Verdict.PASSED, f"A window is open {when}, {until}.", measured, allowed)
 
 
-def _freeze(policy: WindowPolicy, at: datetime, minutes: float, opening: datetime | None) -> Finding:
-    end = at + timedelta(minutes=minutes)
-    met = [it for it in policy.freezes if (span := frozen(it)).begins < end and at < span.ends]
-    if not met:
-        return _passed("freeze", "There is no freeze.")
-    freeze = met[0]
-    zone = ZoneInfo(freeze.timezone)
-    sentence = f"Nothing changes until {in_words(frozen(freeze).ends, zone)}: {freeze.reason} Ask {freeze.owner}."
-    measured = f"frozen since {in_words(frozen(freeze).begins, zone)}"
-    return Finding(
-        "freeze", Verdict.FAILED, sentence, measured, "no freeze", could_be_met=_next(opening, zone_of(policy))
-    )
+def _outside(asked: Asked) -> str:
+    if asked.at == asked.now:
+        return f"It is {asked.said(asked.at)}, and no window is open."
+    return f"{asked.said(asked.at)} is in no window."
 
 
-def _promise(policy: WindowPolicy, now: datetime, start_at: datetime) -> Finding:
-    zone, promise = zone_of(policy), timedelta(minutes=policy.promise_minutes)
-    told, allowed = in_words(start_at, zone), f"at most {policy.promise_minutes:g} minutes late"
-    if now > start_at + promise:
-        sentence = f"It was promised for {told}, and that is over."
-        return Finding(
-            "promised time",
-            Verdict.FAILED,
-            sentence,
-            in_words(now, zone),
-            allowed,
-            could_be_met="Ask for another time.",
-        )
-    return _passed("promised time", f"It is promised for {told}.", in_words(now, zone), allowed)
+def _freeze(asked: Asked) -> Finding:
+    frozen = frozen_stretches(asked.policy.freezes)
+    allowed = f"no freeze for {_needed(asked)}"
+    against = [it for it in frozen if it.is_in_the_way(asked.at, asked.room)]
+    if against:
+        sentence = " ".join(_in_the_way(it, asked) for it in against)
+        measured = "; ".join(f"{_edge(it, it.begins, asked)} to {_edge(it, it.ends, asked)}" for it in against)
+        return Finding("freeze", Verdict.FAILED, sentence, measured, allowed)
+    coming = next((it for it in frozen if asked.at < it.begins), None)
+    sentence = f"No freeze before {_edge(coming, coming.begins, asked)}." if coming else "No freeze is planned."
+    return Finding("freeze", Verdict.PASSED, sentence, "none", allowed)
 
 
-def _passed(gate: str, sentence: str, measured: str = "", allowed: str = "") -> Finding:
-    return Finding(gate, Verdict.PASSED, sentence, measured, allowed)
+def _in_the_way(it: Frozen, asked: Asked) -> str:
+    why = f"{it.freeze.reason.strip().rstrip('.')}. Ask {it.freeze.owner.strip()}."
+    if it.begins <= asked.at:
+        return f"Changes are frozen until {_edge(it, it.ends, asked)}: {why}"
+    return f"A freeze begins {_edge(it, it.begins, asked)}, before {_needed(asked)} are over: {why}"
 
 
-def _next(opening: datetime | None, zone: tzinfo) -> str:
-    return in_words(opening, zone) if opening else f"not within {SEARCH_DAYS} days"
+def _edge(it: Frozen, at: datetime, asked: Asked) -> str:
+    """A freeze's begin or end, by its own clock: there a date alone is midnight."""
+    return spoken(at, it.zone, asked.now)
 
 
-def _told(windows: Iterable[Window]) -> str:
-    return "; ".join(
-        f"{', '.join(day.title()[:3] for day in it.days)} {it.opens}-{it.closes} {it.timezone}" for it in windows
-    )
+def _promise(asked: Asked, promised: datetime) -> Finding:
+    """Whether it can still be kept."""
+    if abs(promised - asked.now) > SEARCH:  # nor can every zone tell the times of any year
+        sentence = f"{promised:%Y-%m-%d} cannot be a promised time."
+        allowed = f"at most {SEARCH.days} days ahead"
+        return Finding("promised time", Verdict.FAILED, sentence, promised.isoformat(), allowed, could_be_met=REMEDY)
+    told, minutes = asked.said(promised), asked.policy.promise_minutes
+    measured, allowed = f"promised for {told}, now {asked.said(asked.now)}", f"{minutes:g} minutes before or after it"
+    if asked.now - promised > _promise_of(asked.policy):
+        sentence = f"Its promised time is over: that was {told}, and now it is {asked.said(asked.now)}."
+        return Finding("promised time", Verdict.FAILED, sentence, measured, allowed, could_be_met=REMEDY)
+    return Finding("promised time", Verdict.PASSED, f"It is promised for {told}.", measured, allowed)
 
 
-# ------------------------------------------------------------------------------------------------- spans of time
+def _with_remedy(found: Iterable[Finding], asked: Asked, *, waits: bool) -> tuple[Finding, ...]:
+    """The findings, and when those that are not met could be; if it waits for that they are met."""
+    listed = tuple(found)
+    if not any(it.blocks for it in listed):
+        return listed
+    opening = _opening(asked)
+    words = asked.said(opening) if opening else f"not within {SEARCH.days} days: {_never(asked)}"
+    if waits and opening:
+        return tuple(_waiting(it, words) if it.blocks else it for it in listed)
+    return tuple(replace(it, could_be_met=it.could_be_met or words) if it.blocks else it for it in listed)
 
 
-def free_spans(policy: WindowPolicy, after: datetime) -> Iterator[Span]:
-    """The times of the windows without those of the freezes, in order."""
-    frosts = joined(frozen(it) for it in policy.freezes)
-    for span in open_spans(policy, after):
-        yield from _without(span, frosts)
+def _waiting(finding: Finding, words: str) -> Finding:
+    return replace(finding, verdict=Verdict.PASSED, sentence=f"{finding.sentence} It begins {words}.")
 
 
-def open_spans(policy: WindowPolicy, after: datetime) -> list[Span]:
-    """The times of all windows from two days before until 400 days after, joined where they touch."""
-    first = after.astimezone(UTC).date() - timedelta(days=2)
-    days = [first + timedelta(days=number) for number in range(SEARCH_DAYS + 3)]
-    return joined(span for window in policy.open for day in days for span in _on(window, day))
+# ------------------------------------------------------------------------------------------------- when it begins
 
 
-def joined(spans: Iterable[Span]) -> list[Span]:
-    """In order, and one where two touch or overlap."""
-    found: list[Span] = []
-    for span in sorted(spans, key=lambda it: it.begins):
-        if found and span.begins <= found[-1].ends:
-            found[-1] = Span(found[-1].begins, max(found[-1].ends, span.ends))
-        else:
-            found.append(span)
-    return found
+def _ask(policy: WindowPolicy, now: datetime, minutes: float) -> Asked:
+    if not minutes >= 0:  # NaN is not either
+        raise InvalidInput("minutes", minutes, "how long the roll-out takes: 0 or more")
+    at = _moment("now", now)
+    return Asked(policy, at, at, timedelta(minutes=min(minutes, LONGEST_MINUTES)))
 
 
-def frozen(freeze: Freeze) -> Span:
-    """A date alone is all of its day."""
-    zone = ZoneInfo(freeze.timezone)
-    return Span(_moment(freeze.begins, zone, 0), _moment(freeze.ends, zone, 1))
+def _moment(what: str, at: datetime) -> datetime:
+    if at.utcoffset() is None:
+        raise InvalidInput(what, at.isoformat(), "a time with its zone, such as 2026-11-23T09:00:00+01:00")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInput(what, at.isoformat(), "a time of this age") from error
 
 
-def wall_time(text: str) -> time | None:
-    """`09:00` or `09:00:30`; None is the day's end, `24:00`."""
-    return None if text == DAYS_END else time.fromisoformat(text)
+def _opening(asked: Asked) -> datetime | None:
+    latest = asked.at + SEARCH
+    for stretch in free(asked.policy, asked.at, latest + asked.room):
+        at = max(stretch.begins, asked.at)
+        if stretch.has_room(at, asked.room):
+            return at if at <= latest else None
+    return None
 
 
-def _on(window: Window, day: date) -> Iterator[Span]:
-    """A window's span that begins on a day; none on other weekdays, or where the clock jumps over it."""
-    if WEEKDAYS[day.weekday()] not in window.days:
-        return
-    zone, opens, closes = ZoneInfo(window.timezone), wall_time(window.opens), wall_time(window.closes)
-    begins = _at(day, opens, zone)
-    over_midnight = closes is not None and opens is not None and closes <= opens
-    ends = _at(day + timedelta(days=1) if over_midnight else day, closes, zone)
-    if begins < ends:
-        yield Span(begins, ends)
+def _next_start(asked: Asked) -> Start:
+    opening = _opening(asked)
+    reasons = " ".join(_reasons(asked))
+    if opening is None:
+        return Start(None, f"{reasons} It could not begin within {SEARCH.days} days: {_never(asked)}.")
+    if opening <= asked.now:
+        return Start(opening, _window(asked).sentence)
+    return Start(opening, f"{reasons} It begins {asked.said(opening)}.")
 
 
-def _at(day: date, wall: time | None, zone: tzinfo) -> datetime:
-    if wall is None:
-        day, wall = day + timedelta(days=1), time()
-    return datetime.combine(day, wall, zone).astimezone(UTC)
+def _promised_start(asked: Asked, promised: datetime) -> datetime | None:
+    """Now, within the promise; or the promised time, if it is still to come. Whichever has room, first now."""
+    near = abs(promised - asked.now) <= _promise_of(asked.policy)
+    candidates = ((asked.now, near), (promised, asked.now <= promised))
+    return next((at for at, may in candidates if may and not _reasons(replace(asked, at=at))), None)
 
 
-def _moment(text: str, zone: tzinfo, days_after_date: int) -> datetime:
-    if len(text) == len("2026-12-20"):
-        return _at(date.fromisoformat(text) + timedelta(days=days_after_date), time(), zone)
-    return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
+def _promise_of(policy: WindowPolicy) -> timedelta:
+    return timedelta(minutes=policy.promise_minutes)
 
 
-def _without(span: Span, frosts: Sequence[Span]) -> Iterator[Span]:
-    begins = span.begins
-    for frost in frosts:
-        if frost.ends <= begins or frost.begins >= span.ends:
-            continue
-        if frost.begins > begins:
-            yield Span(begins, frost.begins)
-        begins = max(begins, frost.ends)
-    if begins < span.ends:
-        yield Span(begins, span.ends)
+def _reasons(asked: Asked) -> list[str]:
+    """Why it could not begin then. Nothing: it can."""
+    return [it.sentence for it in (_window(asked), _freeze(asked)) if it.blocks]
+
+
+def _never(asked: Asked) -> str:
+    return f"no window has room for {_needed(asked)} outside of freezes" if asked.policy.open else "there is no window"
+
+
+def _needed(asked: Asked) -> str:
+    return _length(asked.room, ceil)
+
+
+def _length(span: timedelta, rounded: Callable[[float], int]) -> str:
+    """`35 minutes`; what is short in seconds."""
+    seconds = rounded(span.total_seconds())
+    number, unit = (rounded(seconds / 60), "minute") if seconds >= SHORT_SECONDS else (seconds, "second")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
+def _days_in_words(days: Iterable[Weekday]) -> str:
+    """`Monday to Thursday, Saturday`."""
+    numbers = sorted({list(Weekday).index(day) for day in days})
+    if len(numbers) == len(Weekday):
+        return "every day"
+    runs = groupby(enumerate(numbers), key=lambda it: it[1] - it[0])
+    return ", ".join(_run([number for _, number in run]) for _, run in runs)
+
+
+def _run(numbers: list[int]) -> str:
+    names = [list(Weekday)[number].title() for number in numbers]
+    return f"{names[0]} to {names[-1]}" if len(names) >= RUN else ", ".join(names)
