@@ -4,6 +4,7 @@ Only the time step of a one-time code is known here; the code itself never leave
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rules.dossier_pages import Chapter
@@ -28,7 +29,24 @@ def of(run: Sequence[Record], *kinds: EventKind) -> list[Record]:
 
 
 def moment(record: Record) -> str:
-    return f"{record.at:%Y-%m-%d %H:%M:%S} UTC"
+    return _utc(record.at)
+
+
+def times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _utc(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _noted(text: str) -> str:
+    """A time that stands in a record's details; what is none is shown as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return _utc(at) if at.tzinfo else text
 
 
 def _questions(asked: Sequence[Record], run: Sequence[Record]) -> Iterator[str]:
@@ -109,7 +127,7 @@ def _not_admitted(record: Record) -> dict[str, str]:
 
 def _answered(record: Record, details: Mapping[str, Any]) -> str:
     """When it was given; the record says when it was judged."""
-    return str(details.get("at") or moment(record))
+    return _noted(str(details.get("at", ""))) or moment(record)
 
 
 def _step(details: Mapping[str, Any]) -> str:

@@ -17,9 +17,10 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem auto; padding: 0 1rem;
   max-width: 76rem; }
 h1 { font-size: 1.5rem; line-height: 1.3; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; width: 100%; font-size: 0.87rem; }
+table { border-collapse: collapse; min-width: 40%; font-size: 0.87rem; }
 th, td { border: 1px solid #c9ced6; padding: 0.3rem 0.5rem; text-align: left; vertical-align: top;
   overflow-wrap: anywhere; }
+td:first-child { overflow-wrap: break-word; }
 th { background: #eef1f5; white-space: nowrap; }
 h1, h2, p, li, td { unicode-bidi: isolate; } p, td { white-space: pre-wrap; }
 @media print { body { margin: 0; max-width: none; font-size: 11px; } tr { break-inside: avoid; } }

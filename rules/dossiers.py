@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rules.dossier_approvals import approval_chapters, moment, of, requested
+from rules.dossier_approvals import approval_chapters, moment, of, requested, times
 from rules.dossier_changes import change_rows, planned_rows, return_rows
 from rules.dossier_pages import Chapter, Dossier
 from rules.errors import InvalidInput
@@ -153,7 +153,7 @@ def _durations(run: Sequence[Record], ending: Record | None) -> dict[str, str]:
             _first(run, EventKind.APPROVAL_ASKED), _last(run, EventKind.APPROVED)
         ),
         "from the lock to the end": _between(_first(run, EventKind.LOCK_TAKEN), ending),
-        "went on after waiting": f"{passes} times" if passes else "",
+        "went on after waiting": times(passes) if passes else "",
     }
 
 
@@ -194,13 +194,13 @@ def _plan(run: Sequence[Record]) -> Chapter:
         it.event.plan_hash: it for it in reversed(plans)
     }  # a plan is made anew on every pass; the first time counts
     told = [f"Plan {name}, first made on {moment(it)} (record {it.seq})." for name, it in reversed(first.items())]
-    told += [f"{stays} parameters stay as they are; the record has them."] * bool(stays)
+    told += [f"Parameters that stay as they are: {stays}. The record of the plan has them."] * bool(stays)
     return Chapter("Plan", tuple(told) if rows else (*told, "Nothing changes."), shown)
 
 
 def _asked_again(run: Sequence[Record]) -> tuple[str, ...]:
-    times = len(of(run, EventKind.FINDINGS))
-    return (f"As they were when each gate was asked last; gates were asked {times} times.",) if times else ()
+    asked = len(of(run, EventKind.FINDINGS))
+    return (f"Gates were asked {times(asked)}; each is shown as it was when it was asked last.",) if asked else ()
 
 
 def _ordered(findings: Sequence[Finding]) -> list[Finding]:
