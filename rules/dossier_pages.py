@@ -20,7 +20,7 @@ h1 { font-size: 1.5rem; line-height: 1.3; } h2 { font-size: 1.1rem; margin-top: 
 table { border-collapse: collapse; min-width: 40%; font-size: 0.87rem; }
 th, td { border: 1px solid #c9ced6; padding: 0.3rem 0.5rem; text-align: left; vertical-align: top;
   overflow-wrap: anywhere; }
-td:first-child { overflow-wrap: break-word; }
+td:first-child { overflow-wrap: break-word; } td:nth-child(2) { min-width: 9rem; }
 th { background: #eef1f5; white-space: nowrap; }
 h1, h2, p, li, td { unicode-bidi: isolate; } p, td { white-space: pre-wrap; }
 @media print { body { margin: 0; max-width: none; font-size: 11px; } tr { break-inside: avoid; } }
