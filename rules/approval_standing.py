@@ -63,7 +63,7 @@ def check_approvers(case: Case, enrolled: frozenset[str] | None = None) -> Findi
         why = "The policy asks for no approval at all."
         return Finding(GATE, Verdict.FAILED, why, could_be_met="give the policy a stage with a count of 1 or more")
     able = [person for person in case.people.values() if not _hindrance(case, person, enrolled)]
-    short = _unfilled([Seat(stage) for stage in case.policy.stages], able)
+    short = unfilled([Seat(stage) for stage in case.policy.stages], able)
     return _too_few(case, short, enrolled) if short else _enough(case, able)
 
 
@@ -164,7 +164,7 @@ def _wanted(seat: Seat) -> str:
 # ------------------------------------------------------------------------------------- are there people enough?
 
 
-def _unfilled(seats: Sequence[Seat], able: Iterable[Person]) -> list[Seat]:
+def unfilled(seats: Sequence[Seat], able: Iterable[Person]) -> list[Seat]:
     """The stages that stay short however the people are spread over them. Nobody sits in two."""
     for person in able:
         _place(person, seats, set())

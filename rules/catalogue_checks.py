@@ -6,13 +6,16 @@ Each check yields `Problem`s; an empty answer means that the catalogue can be us
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import permutations
 from string import Formatter
 
 from rules.catalogue import CanaryPolicy, Catalogue, JudgePolicy, KeyAction, KeyRule, RolloutPolicy
+from rules.catalogue_problems import Problem
 from rules.telemetry_checks import faults
 from rules.vocabulary import Controller, Environment, Service, Strategy
+
+__all__ = ["Problem", "problems"]
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
@@ -49,15 +52,6 @@ LEAST_STEP = 3
 """Amazon ECS moves at least so many percent at a time."""
 LEASE_SECONDS = (60, 86_400)
 """What a Prefect server accepts for the lease of a concurrency slot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is not as it must be: where (keys and positions), what was found, what is allowed."""
-
-    path: tuple[str | int, ...]
-    found: object
-    allowed: str
 
 
 def problems(catalogue: Catalogue) -> tuple[Problem, ...]:

@@ -1,7 +1,7 @@
 """How long a roll-out is expected to take, so that it is not begun where it cannot end inside its window."""
 
 from collections.abc import Iterable, Mapping
-from math import ceil
+from math import ceil, isfinite
 
 from rules.catalogue import Catalogue
 from rules.vocabulary import Controller, Service, Strategy
@@ -21,7 +21,8 @@ def expected_minutes(catalogue: Catalogue, services: Iterable[Service], strategi
     waves: dict[int, list[float]] = {}
     for service in services:
         waves.setdefault(service.wave, []).append(_minutes(catalogue, service, strategies[service.id]))
-    return float(ceil(sum(max(minutes) for minutes in waves.values())))
+    together = sum(max(minutes) for minutes in waves.values())
+    return float(ceil(together)) if isfinite(together) else together  # a mistake that the catalogue's checks tell
 
 
 def _minutes(catalogue: Catalogue, service: Service, strategy: Strategy) -> float:
