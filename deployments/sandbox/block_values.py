@@ -28,6 +28,7 @@ def block_values(settings: Mapping[str, Any], catalogue: Catalogue) -> dict[str,
             "user": secrets.ticket_user,
             "token": secrets.ticket_token,
         },
+        f"source-history/{name}": {"url": f"{vendors}/github", "token": secrets.source_token},
     }
     for environment, edge in world["edges"].items():
         values[f"probes/{name}-{environment}"] = {"api_url": edge}

@@ -60,6 +60,8 @@ class Furniture:
         self._clients(environment, "ecs").create_cluster(clusterName=environment.cluster)
         self._parameters(environment)
         self._secrets(environment)
+        if environment.database:
+            self._database(environment)
         for service in self._catalogue.services.values():
             if service.load_balanced:
                 balancer = self.balancers[environment.name] = self._load_balancer(environment, service)
@@ -108,6 +110,19 @@ class Furniture:
         self._clients(environment, "secretsmanager").create_secret(
             Name=f"{self._catalogue.application}/{environment.name}/jwt-signing-key",
             SecretString=made_up_secret(environment.name, "jwt"),
+        )
+
+    def _database(self, environment: Environment) -> None:
+        """What is snapshotted before a change; the services' data is elsewhere, in the sandbox's own PostgreSQL."""
+        self._clients(environment, "rds").create_db_instance(
+            DBInstanceIdentifier=environment.database,
+            DBInstanceClass="db.t4g.medium",
+            Engine="postgres",
+            EngineVersion="15.18",
+            AllocatedStorage=20,
+            StorageEncrypted=True,
+            MasterUsername=self._catalogue.application,
+            MasterUserPassword=made_up_secret(environment.name, "rds"),
         )
 
     def _network(self, environment: Environment) -> Network:

@@ -8,7 +8,7 @@ from deployments.sandbox.control_room.shape import World
 from deployments.sandbox.faults import Fault, FaultKind
 from deployments.sandbox.vendors.contracts import TEXT, closed, problems
 
-TARGETS = ("aws", "launchdarkly", "jira", "slack", "pagerduty")
+TARGETS = ("aws", "launchdarkly", "jira", "slack", "pagerduty", "github")
 MOST_VISITORS = 200
 """A second, of one environment."""
 NAME = TEXT | {"maxLength": 1011}

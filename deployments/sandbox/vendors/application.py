@@ -1,4 +1,4 @@
-"""All stand-ins on one port: `/launchdarkly`, `/jira`, `/slack`, `/pagerduty`."""
+"""All stand-ins on one port: `/launchdarkly`, `/jira`, `/slack`, `/pagerduty`, `/github`."""
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -8,6 +8,7 @@ from deployments.sandbox.vendors.change_tickets import jira
 from deployments.sandbox.vendors.chat_workspace import slack
 from deployments.sandbox.vendors.flag_service import launchdarkly
 from deployments.sandbox.vendors.pager_service import pagerduty
+from deployments.sandbox.vendors.source_code import github
 from deployments.sandbox.vendors.state import VendorState
 
 
@@ -19,5 +20,6 @@ def create_app(state: VendorState, faults: Faults) -> Starlette:
             Mount("/jira", jira(state, faults)),
             Mount("/slack", slack(state, faults)),
             Mount("/pagerduty", pagerduty(state, faults)),
+            Mount("/github", github(state, faults)),
         ]
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from deployments.sandbox.vendors.chat_store import ChatStore
 from deployments.sandbox.vendors.desk import Json
 from deployments.sandbox.vendors.flag_store import FlagStore
+from deployments.sandbox.vendors.source_store import SourceStore
 from deployments.sandbox.vendors.ticket_store import TicketStore, paragraph
 
 BOOLEAN: tuple[object, ...] = (True, False)
@@ -200,3 +201,14 @@ def fill_chat(store: ChatStore) -> None:
     store.add_channel("C0APPROVAL", "release-approvals")
     store.add_channel("C0ONCALL", "on-call")
     store.add_channel("C0RANDOM", "random", is_member=False)
+
+
+def fill_source(store: SourceStore, application: str) -> None:
+    store.repository = f"{application}/platform"
+    store.logins = {
+        "lea.baumann@batbern.example": "leab",
+        "anna.meier@batbern.example": "annam",
+        "reto.keller@batbern.example": "rkeller",
+        "sofia.rossi@batbern.example": "srossi",
+        "urs.frei@batbern.example": "ufrei",
+    }

@@ -12,6 +12,7 @@ from deployments.sandbox.vendors.chat_store import ChatStore
 from deployments.sandbox.vendors.desk import Json
 from deployments.sandbox.vendors.flag_store import FlagStore
 from deployments.sandbox.vendors.pager_store import PagerStore
+from deployments.sandbox.vendors.source_store import SourceStore
 from deployments.sandbox.vendors.ticket_store import TicketStore, plain
 
 CHAT_SHOWN = 200
@@ -28,6 +29,7 @@ class Credentials:
     chat_token: str = "sandbox-chat-token"
     chat_webhook: str = "/services/TSANDBOX/BRELEASES/sandboxwebhook"
     pager_key: str = "5a4db0x0000000000000000000000000"
+    source_token: str = "sandbox-source-token"
 
     @property
     def flag_members(self) -> Mapping[str, str]:
@@ -57,11 +59,12 @@ class Limits:
     chat_messages_per_second: float = 1.0
     chat_burst: int = 6
     pager_events_per_minute: int = 120
+    source_requests_per_hour: int = 5000
 
 
 @dataclass(slots=True)
 class VendorState:
-    """The four systems. `lock` is held while a request is handled and while a snapshot is taken."""
+    """The five systems. `lock` is held while a request is handled and while a snapshot is taken."""
 
     clock: Clock = field(default_factory=Clock)
     credentials: Credentials = Credentials()
@@ -71,6 +74,7 @@ class VendorState:
     tickets: TicketStore = field(init=False)
     chat: ChatStore = field(init=False)
     pager: PagerStore = field(init=False)
+    source: SourceStore = field(init=False)
 
     def __post_init__(self) -> None:
         self.reset()
@@ -82,6 +86,7 @@ class VendorState:
             self.tickets = TicketStore(self.clock)
             self.chat = ChatStore(self.clock)
             self.pager = PagerStore(self.clock)
+            self.source = SourceStore(self.clock)
 
     def seed(
         self, application: str = "batbern", environments: Sequence[str] = ("dev", "staging", "production")
@@ -91,6 +96,7 @@ class VendorState:
             seeds.fill_flags(self.flags, application, environments)
             seeds.fill_tickets(self.tickets)
             seeds.fill_chat(self.chat)
+            seeds.fill_source(self.source, application)
 
     def require_flag_approvals(self, environment: str, *, required: bool) -> None:
         """Raises RequestError 404 for an environment that the flag service does not know."""
@@ -107,6 +113,11 @@ class VendorState:
         """Move as a person would. Raises RequestError 400 when the workflow does not allow it, 404 without ticket."""
         with self.lock:
             self.tickets.transition(self.tickets.find(key), transition)
+
+    def wrote(self, version: str, emails: Sequence[str]) -> None:
+        """Who wrote the commits of a version, by address; otherwise it is somebody who approves nothing."""
+        with self.lock:
+            self.source.wrote(version, emails)
 
     def snapshot(self) -> Json:
         """What the control room shows, as JSON without anything secret."""

@@ -28,6 +28,7 @@ export const FAULTS = [
   ["Slack down", { target: "slack", kind: "error" }],
   ["Slack hangs", { target: "slack", kind: "timeout", seconds: 20 }],
   ["PagerDuty garbage", { target: "pagerduty", kind: "garbage" }],
+  ["GitHub down", { target: "github", kind: "error" }],
 ];
 
 export function desk(state, choice) {
