@@ -19,8 +19,7 @@ from rules.wall_clocks import spoken, zone_of
 
 SEARCH = timedelta(days=400)
 """So far ahead openings are looked for, and promotions promised."""
-LONGEST_MINUTES = 1_000_000.0
-"""More than the search covers: nothing has room for it."""
+LONGEST_MINUTES = SEARCH.days * 24 * 60
 LONG = timedelta(days=7)
 """What stays open for so long need not tell when it closes."""
 SHORT_SECONDS = 120
@@ -206,10 +205,10 @@ def _waiting(finding: Finding, words: str) -> Finding:
 
 
 def _ask(policy: WindowPolicy, now: datetime, minutes: float) -> Asked:
-    if not minutes >= 0:  # NaN is not either
-        raise InvalidInput("minutes", minutes, "how long the roll-out takes: 0 or more")
+    if not 0 <= minutes <= LONGEST_MINUTES:  # which NaN is not either
+        raise InvalidInput("minutes", minutes, f"how long a roll-out takes: 0 to {LONGEST_MINUTES}")
     at = _moment("now", now)
-    return Asked(policy, at, at, timedelta(minutes=min(minutes, LONGEST_MINUTES)))
+    return Asked(policy, at, at, timedelta(minutes=minutes))
 
 
 def _moment(what: str, at: datetime) -> datetime:
