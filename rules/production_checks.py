@@ -21,6 +21,7 @@ from rules.production_policies import ApprovalPolicy, Freeze, Person, Window, Wi
 from rules.vocabulary import Role
 from rules.wall_clocks import A_DATE, A_TIME, A_ZONE, first_moment, last_moment, time_of_day, zone_of
 
+PERSON = re.compile(r"[a-z][a-z0-9._-]{0,62}")
 PROJECT = re.compile(r"[A-Z][A-Z0-9_]+")
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 A_MONTH = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))
@@ -56,6 +57,9 @@ def _people(people: Mapping[str, Person]) -> Iterator[Problem]:
     for key, person in people.items():
         if person.id != key:
             yield Problem(("people", key, "id"), person.id, f"the name of its table, {key!r}")
+        if not PERSON.fullmatch(key):
+            allowed = "an id of lower-case letters, digits, dots and dashes that begins with a letter"
+            yield Problem(("people", key, "id"), key, allowed)
         yield from _filled(("people", key), person, "name")
         others = [it for it in people.values() if it is not person]
         for account in person.accounts:
