@@ -182,3 +182,11 @@ def test_only_the_image_at_the_entrance_carries_a_canarys_fault(seeded: Seeded) 
         return behaviour_of(found["imageManifest"], "staging").error_rate
 
     assert {id_: rate(id_) for id_ in services} == {id_: 0.05 if id_ == "gateway" else 0.0 for id_ in services}
+
+
+def test_an_environment_has_a_database_where_the_catalogue_names_one(seeded: Seeded) -> None:
+    found = {
+        name: [it["DBInstanceIdentifier"] for it in seeded.client(name, "rds").describe_db_instances()["DBInstances"]]
+        for name in seeded.catalogue.environments
+    }
+    assert found == {"dev": [], "staging": [], "production": ["batbern-production"]}
