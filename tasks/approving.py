@@ -41,6 +41,7 @@ from tasks.records import write
 from tasks.superseding import take_place
 from tasks.telling_approvals import tell_news, zone_of
 
+ASKED = EventKind.APPROVAL_ASKED
 ANSWERS = "suspended-{key}-response"
 """Under this name Prefect keeps what was filled in."""
 MOST_ANSWERS = 60
@@ -84,7 +85,9 @@ def wait_for_approvals(promotion: Promotion, plan: Plan, findings: Sequence[Find
 def open_case(promotion: Promotion, plan_hash: str, authors: frozenset[str]) -> Case:
     """What answers are judged by: policy, people, who may not approve, the plan, until when."""
     policy = approval_policy(promotion)
-    asked_at = first_asked(promotion) or datetime.now(UTC)
+    asked = next((it for it in promotion.application.ledger.records(promotion.run_id) if it.event.kind is ASKED), None)
+    asked_at = asked.at if asked else datetime.now(UTC)
+    told = datetime.fromisoformat(asked.event.details["deadline"]) if asked else None
     return Case(
         run_id=promotion.run_id,
         policy=policy,
@@ -92,7 +95,7 @@ def open_case(promotion: Promotion, plan_hash: str, authors: frozenset[str]) -> 
         requester=promotion.terms.requested_by if promotion.terms else "",
         authors=authors,
         plan_hash=plan_hash,
-        deadline=asked_at + timedelta(hours=policy.deadline_hours),
+        deadline=told or asked_at + timedelta(hours=policy.deadline_hours),
         asked_at=asked_at,
     )
 
@@ -100,14 +103,6 @@ def open_case(promotion: Promotion, plan_hash: str, authors: frozenset[str]) -> 
 def approval_policy(promotion: Promotion) -> ApprovalPolicy:
     """An emergency has a policy of its own."""
     return promotion.catalogue.emergency.approvals if promotion.emergency else promotion.catalogue.approvals
-
-
-def first_asked(promotion: Promotion) -> datetime | None:
-    asked = (it.at for it in promotion.application.ledger.records(promotion.run_id) if it.event.kind is ASKED)
-    return next(asked, None)
-
-
-ASKED = EventKind.APPROVAL_ASKED
 
 
 def records_of(promotion: Promotion) -> list[Record]:

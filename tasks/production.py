@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from prefect import get_run_logger
-from rules.change_tickets import is_ticket_key
 
 from blocks.doors import open_application
 from rules.approvals import check_approvers
+from rules.change_tickets import is_ticket_key
 from rules.durations import expected_minutes
 from rules.emergencies import check_emergency, excused
 from rules.errors import InvalidInput

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from deployments.sandbox.aws.host import AwsStandIn
     from deployments.sandbox.clock import ManualClock
 
-pytest_plugins = ("whole_server", "promotion_world")
+pytest_plugins = ("whole_server", "promotion_world", "production_world")
 
 REGION = "eu-central-1"
 DEV, STAGING, PRODUCTION = "111111111111", "222222222222", "333333333333"

@@ -4,11 +4,14 @@ The test does what a worker does: whenever a run is scheduled it is run, in this
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import pytest
 
 if TYPE_CHECKING:
     from prefect import State
@@ -16,12 +19,15 @@ if TYPE_CHECKING:
     from promotion_world import Promotions
 
     from deployments.sandbox.approvers import Authenticators
+    from deployments.sandbox.room import Placed
     from rules.records import EventKind, Record
 
 LEADS = [f"lead-{number}" for number in range(8)]
 OPERATORS = [f"operator-{number}" for number in range(8)]
 TICKET = "CHG-102"
 """Approved in every sandbox."""
+WALKED_TICKET = TICKET
+CONFLICT = 409
 
 
 def more_people(text: str) -> str:
@@ -107,16 +113,31 @@ class ProductionRun:
 
     def answer(self, person: str, decision: str = "approve", **other: Any) -> bool:
         """Resume with a filled form, as the UI does. Whether the server took it."""
+        return self.resume(self.filled(person, decision, **other))
+
+    def answer_at_once(self, person: str) -> bool:
+        """As `answer`, while others do so too: the server may say that it was busy with somebody else."""
+        from prefect.exceptions import PrefectHTTPStatusError
+
+        try:
+            return self.answer(person)
+        except PrefectHTTPStatusError as refusal:
+            if refusal.response.status_code != CONFLICT:
+                raise
+            return False
+
+    def filled(self, person: str, decision: str, **other: Any) -> dict[str, Any]:
+        code = other.pop("code", None)
+        if code is None:
+            code = self.authenticators.code(person) if decision != "show the plan again" else ""
+        return {"approver": person, "decision": decision, "code": code, "comment": "", "plan": self.plan, **other}
+
+    def resume(self, said: Mapping[str, Any]) -> bool:
         from prefect.client.orchestration import get_client
         from prefect.client.schemas.responses import SetStateStatus
 
-        code = other.pop("code", None) or (
-            self.authenticators.code(person) if decision != "show the plan again" else ""
-        )
-        said = {"approver": person, "decision": decision, "code": code, "comment": "", "plan": self.plan, **other}
         with get_client(sync_client=True) as client:
-            status: SetStateStatus = client.resume_flow_run(self.id, run_input=said).status
-        return status is SetStateStatus.ACCEPT
+            return client.resume_flow_run(self.id, run_input=dict(said)).status is SetStateStatus.ACCEPT
 
     def approve(self, *people: str) -> "State[Any]":
         """Each of them approves, one after the other. The state after the last one."""
@@ -131,6 +152,13 @@ class ProductionRun:
 
     def kinds(self) -> "list[EventKind]":
         return [record.event.kind for record in self.story()]
+
+    def unmet(self) -> list[dict[str, Any]]:
+        """The findings that stood in the way, as they were recorded last."""
+        from rules.records import EventKind
+
+        found = [it.event.details["findings"] for it in self.story() if it.event.kind is EventKind.FINDINGS]
+        return [finding for finding in found[-1] if finding["verdict"] != "passed" and not finding["waived"]]
 
 
 def requested(promotions: "Promotions", authenticators: "Authenticators", **parameters: Any) -> ProductionRun:
@@ -172,3 +200,143 @@ def catalogue_saying(file: Path, changes: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         file.write_text(text)
+
+
+@dataclass
+class Production:
+    """Production in the tests' world. Each test brings its own release into staging."""
+
+    promotions: "Promotions"
+    authenticators: "Authenticators"
+    catalogue_file: Path
+    runs: list[ProductionRun] = field(default_factory=list)
+    tickets: "Iterator[int]" = field(default_factory=count)
+
+    def in_staging(self, behaviour: str, age_minutes: float = 180) -> "Placed":
+        """A new release that has been running in staging for so long, and that nobody of ours has validated."""
+        return self.promotions.placed("staging", behaviour, age_minutes)
+
+    def request(self, **parameters: Any) -> ProductionRun:
+        run = requested(self.promotions, self.authenticators, **parameters)
+        self.runs.append(run)
+        return run
+
+    def waiting(self, **parameters: Any) -> ProductionRun:
+        """A run that is suspended and asks its approvers."""
+        run = self.request(**parameters)
+        state = run.go()
+        assert state.name == "Suspended", state.message
+        return run
+
+    def serving(self, environment: str) -> set[str]:
+        return self.promotions.serving(environment)
+
+    def catalogue_saying(self, changes: Mapping[str, str]) -> "AbstractContextManager[None]":
+        return catalogue_saying(self.catalogue_file, changes)
+
+    def keep(self) -> str:
+        """What the keeper does once. Its last words."""
+        from flows.promote_waiting import promote_waiting
+
+        state = promote_waiting(self.promotions.application.name, return_state=True)
+        return str(state.message)
+
+    def end_all(self) -> None:
+        """No run of this test waits during the next one."""
+        from prefect.client.orchestration import get_client
+        from prefect.states import Cancelled
+
+        from rules.records import Event, EventKind
+
+        for run in self.runs:
+            if not run.state.is_final():
+                with get_client(sync_client=True) as client:
+                    client.set_flow_run_state(run.id, Cancelled(), force=True)
+                event = Event(str(run.id), "", "production", EventKind.CANCELLED, "The test is over.")
+                self.promotions.application.ledger.append(event)
+        self.runs.clear()
+
+
+@dataclass(frozen=True)
+class ProductionWalk:
+    """A release's whole way into production, with two approvals and a canary, as it was seen."""
+
+    old: str
+    new: str
+    run: ProductionRun
+    plan: str
+    page: str
+    """What approvers read."""
+    states: list[str]
+    """Names, after each time that the run was at work."""
+    serving_while_waiting: set[str]
+    serving: set[str]
+    story: "list[Record]"
+    records: "list[Record]"
+    """All of the ledger."""
+    ticket: dict[str, Any]
+    """As the ticket system shows it afterwards."""
+    chat: list[str]
+
+    @property
+    def state(self) -> "State[Any]":
+        return self.run.state
+
+
+@pytest.fixture(scope="session")
+def authenticators() -> "Authenticators":
+    from deployments.sandbox.approvers import Authenticators
+
+    return Authenticators()
+
+
+@pytest.fixture(scope="session")
+def no_flag_approvals(all_promotions: "Promotions") -> None:
+    """Elsewhere is shown how a promotion waits for those (AC4)."""
+    all_promotions.room.require_flag_approvals("production", required=False)
+
+
+@pytest.fixture
+def production(
+    promotions: "Promotions", authenticators: "Authenticators", catalogue_file: Path, no_flag_approvals: None
+) -> "Iterator[Production]":
+    made = Production(promotions, authenticators, catalogue_file)
+    yield made
+    made.end_all()
+
+
+@pytest.fixture(scope="session")
+def production_walk(
+    all_promotions: "Promotions", authenticators: "Authenticators", catalogue_file: Path, no_flag_approvals: None
+) -> ProductionWalk:
+    """Walked once a session; several tests look at it from their sides."""
+    promotions = all_promotions
+    promotions.room.clear_faults()
+    production = Production(promotions, authenticators, catalogue_file)
+    placed = production.in_staging("good")
+    [old] = promotions.serving("production")
+    promotions.room.set_visitors("production", 100)
+    promotions.until_known("production", old)
+    said = len(promotions.chat())
+    run = production.request(change_ticket=WALKED_TICKET)
+    states = [str(run.go().name)]
+    plan, page, waiting = run.plan, run.page(), promotions.serving("production")
+    for person in (LEADS[0], OPERATORS[0]):
+        assert run.answer(person, comment="I have read it.")
+        states.append(str(run.go().name))
+    promotions.room.set_visitors("production", 5)
+    tickets = promotions.room.state()["vendors"]["tickets"]
+    return ProductionWalk(
+        old,
+        placed.version,
+        run,
+        plan,
+        page,
+        states,
+        waiting,
+        promotions.serving("production"),
+        run.story(),
+        list(promotions.application.ledger.records()),
+        next(it for it in tickets if it["key"] == WALKED_TICKET),
+        [message["text"] for message in promotions.chat()[said:]],
+    )

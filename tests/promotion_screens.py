@@ -7,8 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from deployments.sandbox.arranging import answered, settled
 from deployments.sandbox.room import ControlRoom, Placed, serving
-from deployments.sandbox.telling import answered, settled
 
 SCREENSHOTS = Path(__file__).parents[1] / ".state" / "screenshots"
 RUN_SECONDS = 180.0

@@ -56,10 +56,13 @@ class Promotions:
 
     def in_dev(self, behaviour: str, age_minutes: float = 180) -> "Placed":
         """A new release that has been running in dev for so long, once its tasks have taken over."""
-        placed = self.room.release("dev", behaviour, age_minutes)
+        return self.placed("dev", behaviour, age_minutes)
+
+    def placed(self, environment: str, behaviour: str, age_minutes: float = 180) -> "Placed":
+        placed = self.room.release(environment, behaviour, age_minutes)
         deadline = time.monotonic() + 30
-        while any(versions != {placed.version} for versions in self._versions("dev")):
-            assert time.monotonic() < deadline, f"{placed.version} does not settle in dev"
+        while any(versions != {placed.version} for versions in self._versions(environment)):
+            assert time.monotonic() < deadline, f"{placed.version} does not settle in {environment}"
             time.sleep(0.1)
         return placed
 
