@@ -7,16 +7,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from rules.approval_people import is_among, listed
 from rules.approval_standing import Seat, unfilled
 from rules.catalogue import Catalogue
 from rules.catalogue_problems import Problem
-from rules.durations import expected_minutes
 from rules.errors import InvalidInput
-from rules.open_hours import open_stretches
 from rules.production_policies import ApprovalPolicy, Freeze, Person, Window, WindowPolicy
 from rules.vocabulary import Role
 from rules.wall_clocks import A_DATE, A_TIME, A_ZONE, first_moment, last_moment, time_of_day, zone_of
@@ -24,8 +22,6 @@ from rules.wall_clocks import A_DATE, A_TIME, A_ZONE, first_moment, last_moment,
 PERSON = re.compile(r"[a-z][a-z0-9._-]{0,62}")
 PROJECT = re.compile(r"[A-Z][A-Z0-9_]+")
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
-A_MONTH = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))
-"""Any in which hardly a clock jumps: by it the windows are measured, without asking what day it is."""
 SOMETHING = "not empty"
 
 Path = tuple[str | int, ...]
@@ -36,13 +32,13 @@ def production_problems(catalogue: Catalogue) -> Iterator[Problem]:
     yield from _people(catalogue.people)
     yield from _policy(("approvals",), catalogue.approvals)
     yield from _policy(("emergency", "approvals"), catalogue.emergency.approvals)
-    windows = [*_windows(catalogue.windows), *_freezes(catalogue.windows)]
-    yield from windows
+    yield from _windows(catalogue.windows)
+    yield from _freezes(catalogue.windows)
     yield from _tickets(catalogue)
     yield from _others(catalogue)
     if has_production(catalogue):
         yield from _enough_people(catalogue)
-        yield from () if windows else _long_enough(catalogue)
+        yield from _some_window(catalogue)
 
 
 def has_production(catalogue: Catalogue) -> bool:
@@ -153,21 +149,10 @@ def _freeze(path: Path, freeze: Freeze) -> Iterator[Problem]:
             yield Problem((*path, "ends"), freeze.ends, f"later than begins ({freeze.begins})")
 
 
-def _long_enough(catalogue: Catalogue) -> Iterator[Problem]:
-    """A window in which no whole promotion has room lets nobody through, ever."""
-    policy = catalogue.windows
-    if not policy.open:
+def _some_window(catalogue: Catalogue) -> Iterator[Problem]:
+    """That it is long enough is no question of the catalogue's: how long a roll-out takes is an estimate."""
+    if not catalogue.windows.open:
         yield Problem(("windows", "open"), [], "at least one window, or production is always closed")
-        return
-    production = [it.name for it in catalogue.environments.values() if it.role is Role.PRODUCTION]
-    services = catalogue.services.values()
-    needed = max(
-        expected_minutes(catalogue, services, {it.id: it.strategy_in(name) for it in services}) for name in production
-    )
-    longest = max(it.ends - it.begins for it in open_stretches(policy.open, *A_MONTH)).total_seconds() / 60
-    if longest < needed:
-        allowed = f"a window of {needed:g} minutes or more, so long a roll-out of all services is expected to take"
-        yield Problem(("windows", "open"), f"at most {longest:g} minutes", allowed)
 
 
 # ------------------------------------------------------------------------------------------------- and the rest

@@ -59,6 +59,6 @@ def test_where_nothing_moves_nothing_takes_time() -> None:
 
 @pytest.mark.parametrize("start_minutes", [float("nan"), float("inf")])
 def test_a_duration_that_is_none_is_no_crash(start_minutes: float) -> None:
-    """The catalogue's checks tell of it, and they ask this rule."""
+    """The catalogue's checks tell of it."""
     broken = replace(CATALOGUE, rollout=replace(ROLLOUT, start_minutes=start_minutes))
     assert not expected_minutes(broken, [EVENTS], BLUE_GREEN) < 1e9

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.catalogue import Catalogue, RolloutPolicy
+from rules.catalogue import Catalogue
 from rules.catalogue_problems import Problem
 from rules.production_checks import production_problems
 from rules.production_policies import (
@@ -101,7 +101,6 @@ def test_without_production_what_is_there_must_be_right_all_the_same() -> None:
         (with_window(closes="25:00"), ("windows", "open", 0, "closes"), "24:00 is the day's end"),
         (with_window(closes="09:00:00"), ("windows", "open", 0, "closes"), "00:00 to 24:00"),
         (with_window(timezone="Zurich"), ("windows", "open", 0, "timezone"), "IANA"),
-        (with_window(closes="09:12"), ("windows", "open"), "13 minutes or more"),
         (with_freeze(begins="2026-02-30"), ("windows", "freezes", 0, "begins"), "2026-12-20"),
         (with_freeze(ends="2027-01-03T17:00Z"), ("windows", "freezes", 0, "ends"), "without an offset"),
         (with_freeze(ends="2026-12-18"), ("windows", "freezes", 0, "ends"), "later than begins"),
@@ -191,13 +190,9 @@ def test_one_person_of_both_groups_counts_once() -> None:
     assert found(with_people(both, SOFIA)) == []
 
 
-def test_a_roll_out_of_all_services_must_fit_into_some_window() -> None:
-    slow = replace(with_window(closes="09:30"), rollout=RolloutPolicy(bake_minutes=30))
-    [problem] = found(slow)
-    assert (problem.path, problem.found) == (("windows", "open"), "at most 30 minutes")
-    beside = replace(WINDOW, opens="09:30", closes="10:00")
-    joined = replace(slow, windows=replace(slow.windows, open=(*slow.windows.open, beside)))
-    assert found(joined) == []
+def test_how_long_a_window_is_is_no_mistake() -> None:
+    """A roll-out's length is an estimate, and a catalogue that is refused would stop the way back, too."""
+    assert found(with_window(closes="09:01")) == []
 
 
 GROUPS = ("leads", "ops", "guests")
