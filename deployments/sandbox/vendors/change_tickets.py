@@ -17,6 +17,7 @@ from deployments.sandbox.vendors.ticket_store import Ticket
 
 ISSUE = "/rest/api/3/issue/{key}"
 PROPERTY_LIMIT = 32_768
+COMMENTS_PAGE = 100
 WRITES = frozenset({"transition", "add_comment", "put_link", "put_property"})
 
 
@@ -91,6 +92,7 @@ class ChangeTickets:
 
     def create_issue(self, call: Call) -> Response:
         wish = call.json(contracts.NEW_ISSUE)["fields"]
+        _short_enough(wish.get("description"), "description")
         ticket = self._state.tickets.create(wish, self._state.credentials.ticket_user)
         link = f"{self._base(call)}/rest/api/3/issue/{ticket.id}"
         return JSONResponse({"id": ticket.id, "key": ticket.key, "self": link}, status_code=201)
@@ -110,12 +112,17 @@ class ChangeTickets:
     # What hangs on an issue
 
     def list_comments(self, call: Call) -> Response:
+        """A page, the oldest first unless asked otherwise."""
         comments = self._ticket(call).comments
-        return JSONResponse({"startAt": 0, "maxResults": 5000, "total": len(comments), "comments": comments})
+        start, size = _number(call, "startAt", 0), min(_number(call, "maxResults", COMMENTS_PAGE), COMMENTS_PAGE)
+        ordered = comments[::-1] if call.query("orderBy") == "-created" else comments
+        page = {"startAt": start, "maxResults": size, "total": len(comments)}
+        return JSONResponse({**page, "comments": ordered[start : start + size]})
 
     def add_comment(self, call: Call) -> Response:
         ticket = self._ticket(call)
         body = call.json(contracts.COMMENT, code="comment")["body"]
+        _short_enough(body, "comment")
         comment = self._state.tickets.comment(ticket, body, self._state.credentials.ticket_user)
         return JSONResponse(comment, status_code=201)
 
@@ -184,6 +191,21 @@ class ChangeTickets:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.query(name)
+    if text and not text.isdecimal():
+        raise RequestError(400, "", f"{name} must be a number.")
+    return int(text) if text else default
+
+
+def _short_enough(document: object, field: str) -> None:
+    if len(json.dumps(document)) > contracts.ADF_LIMIT:
+        limit = f"{contracts.ADF_LIMIT:,}"
+        raise RequestError(
+            400, field, f"The entered text is too long. It exceeds the allowed limit of {limit} characters."
+        )
 
 
 def _offset(token: str) -> int:

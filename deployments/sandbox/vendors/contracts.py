@@ -127,7 +127,29 @@ INSTRUCTION_KINDS: dict[str, Json] = {
 }
 
 # Jira Cloud
-ADF = closed(["type", "version", "content"], type={"const": "doc"}, version={"const": 1}, content={"type": "array"})
+_WORDS = closed(["type", "text"], type={"const": "text"}, text=TEXT, marks={"type": "array"})
+_INLINE: Json = {"type": "array", "items": {"anyOf": [_WORDS, closed(["type"], type={"const": "hardBreak"})]}}
+_PARAGRAPH = closed(["type"], type={"const": "paragraph"}, content=_INLINE)
+_HEADING = closed(["type", "attrs"], type={"const": "heading"}, attrs={"type": "object"}, content=_INLINE)
+
+
+def _holding(kinds: list[str], *items: Json) -> Json:
+    """A node of one of these kinds, with at least one of these inside."""
+    inside: Json = {"type": "array", "minItems": 1, "items": {"anyOf": list(items)}}
+    return closed(["type", "content"], type={"enum": kinds}, attrs={"type": "object"}, content=inside)
+
+
+_LIST = _holding(["bulletList", "orderedList"], _holding(["listItem"], _PARAGRAPH))
+_TABLE = _holding(["table"], _holding(["tableRow"], _holding(["tableHeader", "tableCell"], _PARAGRAPH, _LIST)))
+ADF = closed(
+    ["type", "version", "content"],
+    type={"const": "doc"},
+    version={"const": 1},
+    content={"type": "array", "items": {"anyOf": [_PARAGRAPH, _HEADING, _LIST, _TABLE]}},
+)
+"""The part of the Atlassian Document Format that we write. No node may hold an empty text."""
+ADF_LIMIT = 32_767
+"""Characters of a comment or description; counted here as JSON, which is the strictest way."""
 COMMENT = opened(["body"], body=ADF)
 NEW_ISSUE = opened(
     ["fields"],
