@@ -19,7 +19,15 @@ from tasks.gates import check_arrived, check_source, check_validation, refuse_un
 from tasks.guards import check_guards
 from tasks.looking_back import look_back
 from tasks.migrations import migrate_databases
-from tasks.production import begin_production, check_again, check_production, check_twins, less_excused, read_terms
+from tasks.production import (
+    begin_production,
+    check_again,
+    check_production,
+    check_time_left,
+    check_twins,
+    less_excused,
+    read_terms,
+)
 from tasks.promotions import pin_release, plan_promotion, publish_plan
 from tasks.rollouts import roll_out_in_waves
 from tasks.timing import wait_for_its_time
@@ -84,6 +92,7 @@ def promote_to_production(  # noqa: PLR0917 - the fields of the Run form
         apply_configuration(promotion, plan)
         apply_flags(promotion, plan)
         migrate_databases(plan)
+        check_time_left(promotion)
         roll_out_in_waves(promotion, plan)
         check_arrived(promotion, plan)
     return completed(promotion, plan, f"{plan.release.version} serves in {plan.target}.")

@@ -12,6 +12,7 @@ from string import Formatter
 
 from rules.catalogue import CanaryPolicy, Catalogue, JudgePolicy, KeyAction, KeyRule, RolloutPolicy
 from rules.catalogue_problems import Problem
+from rules.production_checks import production_problems
 from rules.telemetry_checks import faults
 from rules.vocabulary import Controller, Environment, Service, Strategy
 
@@ -56,11 +57,7 @@ LEASE_SECONDS = (60, 86_400)
 
 def problems(catalogue: Catalogue) -> tuple[Problem, ...]:
     """Everything that is wrong with the catalogue, not just the first thing."""
-    return tuple(
-        problem
-        for check in (_names, _chain, _environments, _services, _configuration, _flags, _numbers, _metrics)
-        for problem in check(catalogue)
-    )
+    return tuple(problem for check in CHECKS for problem in check(catalogue))
 
 
 def _match(path: tuple[str | int, ...], pattern: re.Pattern[str], value: str, allowed: str) -> Iterator[Problem]:
@@ -305,3 +302,16 @@ def _numbers_of(policy: object) -> Iterator[tuple[str, float]]:
 def _repeated(names: Iterable[str]) -> list[str]:
     listed = list(names)
     return sorted({name for name in listed if listed.count(name) > 1})
+
+
+CHECKS = (
+    _names,
+    _chain,
+    _environments,
+    _services,
+    _configuration,
+    _flags,
+    _numbers,
+    _metrics,
+    production_problems,
+)

@@ -9,12 +9,12 @@ from rules.approvals import check_approvers
 from rules.change_tickets import is_ticket_key
 from rules.durations import expected_minutes
 from rules.emergencies import check_emergency, excused
-from rules.errors import InvalidInput
+from rules.errors import InvalidInput, PromotionError
 from rules.plans import Plan
 from rules.production_policies import Emergency, Terms
 from rules.records import EventKind
 from rules.releases import is_sha
-from rules.vocabulary import Finding, Release, Role, Strategy
+from rules.vocabulary import Finding, Release, Role, Strategy, unmet
 from rules.waiting import check_not_superseded, check_not_waiting, waiting_runs, was_asked
 from rules.windows import check_windows
 from tasks.approving import open_case
@@ -80,8 +80,15 @@ def read_terms(
         raise InvalidInput("change_ticket", ticket, "the key of a ticket, such as CHG-123, or nothing")
     if start_at is not None and start_at.tzinfo is None:
         raise InvalidInput("start_at", start_at.isoformat(), "a time with its zone, such as 2026-11-23T09:00:00+01:00")
-    at = start_at.astimezone(UTC).isoformat(timespec="seconds") if start_at else ""
-    return Terms(who, key, at, next_window, emergency)
+    return Terms(who, key, in_utc(start_at) if start_at else "", next_window, emergency)
+
+
+def in_utc(start_at: datetime) -> str:
+    """As ISO text. Raises InvalidInput for a time that no calendar has there."""
+    try:
+        return start_at.astimezone(UTC).isoformat(timespec="seconds")
+    except OverflowError as error:
+        raise InvalidInput("start_at", start_at.isoformat(), "a time within a year or so") from error
 
 
 def check_production(promotion: Promotion, release: Release | None) -> tuple[tuple[Finding, ...], frozenset[str]]:
@@ -102,7 +109,7 @@ def check_production(promotion: Promotion, release: Release | None) -> tuple[tup
 def check_its_window(promotion: Promotion) -> tuple[Finding, ...]:
     """Whether traffic may move, now or when it is asked for. A run that was let in once waits for its time."""
     asked_to = promotion.terms is not None and promotion.terms.next_window
-    return windows(promotion, waits=asked_to or has_asked(promotion))
+    return windows(promotion, waits=asked_to or (has_asked(promotion) and not promotion.emergency))
 
 
 def windows(promotion: Promotion, *, waits: bool) -> tuple[Finding, ...]:
@@ -146,6 +153,14 @@ def less_excused(promotion: Promotion, findings: tuple[Finding, ...]) -> tuple[F
     if left_out := [it.gate for it in now if promotion.emergency and it.waived.startswith("Emergency ")]:
         get_run_logger().warning("EMERGENCY: left out are %s", ", ".join(left_out))
     return now
+
+
+@asking("look at the window before traffic moves")
+def check_time_left(promotion: Promotion) -> None:
+    """A slow snapshot may have taken the window's last minutes; then what was written so far is put back."""
+    late = unmet(less_excused(promotion, windows(promotion, waits=False)))
+    if late:
+        raise PromotionError(" ".join(finding.sentence for finding in late))
 
 
 def check_again(promotion: Promotion) -> tuple[Finding, ...]:

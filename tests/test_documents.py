@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from blocks.catalogue import load_catalogue
-from deployments import audit, aws_calls, register
+from deployments import approve, audit, aws_calls, enrol, outcome, register
 from deployments.documents import KINDS, documents
 from deployments.sandbox import __main__ as sandbox
 from deployments.sandbox.stories import DEMO, STORIES
@@ -32,7 +32,17 @@ PARSERS = {
     "deployments.register": register._options,
     "deployments.audit": audit._options,
     "deployments.aws_calls": aws_calls._options,
+    "deployments.approve": approve._options,
+    "deployments.enrol": enrol._options,
+    "deployments.outcome": outcome._options,
 }
+MENTIONED = {
+    "deployments.audit": ["show"],
+    "deployments.approve": ["RUN"],
+    "deployments.enrol": ["anna-meier"],
+    "deployments.outcome": ["213493bb-add8-4ea7-8c6b-cba96b9cae33"],
+}
+"""What is put in where a text only mentions a command that needs something."""
 PREFECT_NAMES = {"Completed", "Failed", "Cancelled"}
 """States that a run of ours ends in and that bear Prefect's own names."""
 
@@ -92,7 +102,7 @@ def test_make_targets_are_there() -> None:
 def test_commands_are_understood(module: str, arguments: str) -> None:
     assert find_spec(module)
     if module in PARSERS and not arguments.startswith(("[", "-h", "--help")):
-        PARSERS[module](shlex.split(arguments) or (["show"] if module.endswith("audit") else []))
+        PARSERS[module](shlex.split(arguments) or MENTIONED.get(module, []))
 
 
 @pytest.mark.parametrize("module", PARSERS)
