@@ -63,7 +63,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m deployments.sandbox",
         description="A whole world on this machine in which releases are promoted by the real flows.",
     )
-    parser.add_argument("--demo", action="store_true", help="tell the stories good and bad, unattended, and end")
+    parser.add_argument(
+        "--demo", action="store_true", help="tell the stories good, production and bad, unattended, and end"
+    )
     parser.add_argument(
         "--story", action="append", choices=STORIES, default=[], help="tell this story (may be given again)"
     )
@@ -172,6 +174,8 @@ def say_how_it_ended(outcome: Outcome, narrator: Narrator) -> None:
     mark = "[green]as it should[/]" if outcome.as_expected else "[red]NOT as it should[/]"
     narrator.say(f"[bold]{outcome.story}[/] ended {mark} after {outcome.seconds:g} s: {escape(outcome.state)}")
     narrator.say(f"[dim]{escape(outcome.message)}[/]")
+    if outcome.not_as_told:
+        narrator.say(f"[red]{escape(outcome.not_as_told)}[/]")
 
 
 def stay(supervisor: Supervisor, narrator: Narrator) -> None:

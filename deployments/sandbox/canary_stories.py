@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from deployments.sandbox.room import ControlRoom
-from deployments.sandbox.story import TARGET, Act, Decide, Story, nothing
+from deployments.sandbox.story import TARGET, Act, Decide, Scene, Story, nothing
 
 ROLL_OUT = "roll-out/batbern"
 ENTRANCE = "gateway"
@@ -20,11 +20,11 @@ EXTRA_SECONDS = 420.0
 """Two windows at each step, and a person; or until Amazon ECS goes back by itself, and a run after that."""
 
 
-def by_canary(version: str) -> Mapping[str, Any]:
+def by_canary(scene: Scene) -> Mapping[str, Any]:
     return {
         "application": "batbern",
         "environment": TARGET,
-        "version": version,
+        "version": scene.version,
         "strategy": "canary",
         "services": [ENTRANCE],
     }

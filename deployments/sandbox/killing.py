@@ -3,24 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from deployments.sandbox.machinery import Machinery
 from deployments.sandbox.narration import Look, Narrator
 from deployments.sandbox.room import ControlRoom, service_of
-from deployments.sandbox.story import TARGET
-
-
-class Machinery(Protocol):
-    """The processes of the sandbox, as far as a story may lay hands on them."""
-
-    def kill_worker(self) -> int:
-        """End the worker and its flow runs at once, as a power cut would. How many processes there were."""
-
-    def start_worker(self) -> None:
-        """A new one, once the old one was killed."""
-
-    def ledger_says(self, run_id: str) -> str:
-        """Why a roll-out that this run began was taken back, as the ledger has it; empty when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +35,13 @@ class Killing:
         machinery: Machinery,
         narrator: Narrator,
         observe: Callable[[], Look],
+        *,
         poll_seconds: float,
+        environment: str,
     ) -> None:
-        """`observe` looks at the run that is going on; so often the world is looked at."""
+        """`observe` looks at the run that is going on in that environment; so often the world is looked at."""
         self._room, self._machinery, self._narrator, self._observe = room, machinery, narrator, observe
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._environment = poll_seconds, environment
 
     def kill(self, service: str, deadline: float) -> Killed:
         """Kill at the first share of the traffic, wait until it is back, start a new worker."""
@@ -60,23 +49,28 @@ class Killing:
         processes = self._machinery.kill_worker()
         began = time.monotonic()
         self._narrator.say(f"[red]killed[/]     the worker and its run, {processes} processes, at {weight:.0%}")
-        back = self._until(lambda state: new_share(state, service) == 0, deadline)
-        self._until(lambda state: settled_deployment(state, service), deadline)
+        back = self._until(lambda state: self._share(state, service) == 0, deadline)
+        self._until(lambda state: settled_deployment(state, self._environment, service), deadline)
         seconds = round(back - began, 1) if back is not None else None
         self._narrator.say(f"world      the old version has all traffic again after {seconds} s")
         self._machinery.start_worker()
-        return Killed(processes, round(100 * weight, 1), seconds, deployment_words(self._room.state(), service))
+        return Killed(
+            processes, round(100 * weight, 1), seconds, deployment_words(self._room.state(), self._environment, service)
+        )
 
     def _first_share(self, service: str, deadline: float) -> float:
         """Look until the new version has a share, or the run has ended without one. The share."""
         while time.monotonic() < deadline:
             now = self._observe()
             self._narrator.observe(now)
-            share = new_share(self._room.state(), service)
+            share = self._share(self._room.state(), service)
             if share > 0 or now.run.final:
                 return share
             time.sleep(self._poll_seconds)
         return 0.0
+
+    def _share(self, state: Mapping[str, Any], service: str) -> float:
+        return new_share(state, self._environment, service)
 
     def _until(self, fact: Callable[[Mapping[str, Any]], bool], deadline: float) -> float | None:
         """When it was so; None when it never was."""
@@ -88,17 +82,17 @@ class Killing:
         return None
 
 
-def new_share(state: Mapping[str, Any], service: str) -> float:
+def new_share(state: Mapping[str, Any], environment: str, service: str) -> float:
     """The share of the traffic (0 to 1) that the arriving version has."""
-    revisions = service_of(state, TARGET, service)["revisions"]
+    revisions = service_of(state, environment, service)["revisions"]
     return float(sum(it["weight"] for it in revisions if it["role"] == "new"))
 
 
-def settled_deployment(state: Mapping[str, Any], service: str) -> bool:
-    deployment = service_of(state, TARGET, service)["deployment"]
+def settled_deployment(state: Mapping[str, Any], environment: str, service: str) -> bool:
+    deployment = service_of(state, environment, service)["deployment"]
     return deployment is None or deployment["finished_at"] is not None
 
 
-def deployment_words(state: Mapping[str, Any], service: str) -> str:
-    deployment = service_of(state, TARGET, service)["deployment"]
+def deployment_words(state: Mapping[str, Any], environment: str, service: str) -> str:
+    deployment = service_of(state, environment, service)["deployment"]
     return f"{deployment['status']}: {deployment['reason']}" if deployment else ""

@@ -39,6 +39,11 @@ def service_of(state: Mapping[str, Any], environment: str, service: str) -> dict
     return view
 
 
+def ticket_of(state: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A change ticket of the control room's state; empty when there is none of that key."""
+    return next((it for it in state["vendors"].get("tickets", ()) if it["key"] == key), {})
+
+
 def serving_version(revisions: Iterable[Mapping[str, Any]]) -> str:
     """The version that all traffic goes to; every version with its share when traffic is split; else nothing."""
     shares: dict[str, float] = {}
@@ -80,6 +85,16 @@ class ControlRoom:
         order = {"environment": environment, "behaviour": behaviour, "age_minutes": age_minutes}
         answer = self._http.post("/api/releases", json=order).raise_for_status().json()
         return Placed(answer["version"], answer["digests"])
+
+    def let_pass(self, environment: str, minutes: float) -> None:
+        """What runs in an environment has been running for so long."""
+        order = {"environment": environment, "age_minutes": minutes}
+        self._http.post("/api/ages", json=order).raise_for_status()
+
+    def create_ticket(self, summary: str, status: str) -> str:
+        """A new change ticket in that status, as a release manager would have made it. Its key."""
+        answer = self._http.post("/api/tickets", json={"summary": summary, "status": status})
+        return str(answer.raise_for_status().json()["key"])
 
     def put_parameter(self, environment: str, name: str, value: str, kind: str = "String") -> None:
         order = {"environment": environment, "name": name, "value": value, "type": kind}

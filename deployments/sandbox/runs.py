@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+MOST_STEPS = 200
+"""Of one run: Prefect answers no more at once."""
 
 
 class Unregistered(Exception):
@@ -28,6 +30,26 @@ class RunState:
     @property
     def final(self) -> bool:
         return self.kind in FINAL
+
+    @property
+    def suspended(self) -> bool:
+        """It waits without a process: for approvers, or for its time."""
+        return self.kind == "PAUSED" and self.name == "Suspended"
+
+    @property
+    def paused(self) -> bool:
+        """Its process waits for a person's decision."""
+        return self.kind == "PAUSED" and not self.suspended
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a suspended run asks its approvers."""
+
+    key: str
+    """Of this question alone."""
+    plan: str
+    """Hash of the plan that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +118,33 @@ class Prefect:
         return _state(self._http.get(f"/flow_runs/{run_id}").raise_for_status().json())
 
     def steps(self, run_id: str) -> list[Step]:
-        """The run's task runs that have begun, in the order in which they did."""
+        """The run's latest task runs that have begun, in the order in which they did."""
         begun = {"task_runs": {"start_time": {"is_null_": False}}, "flow_runs": {"id": {"any_": [run_id]}}}
-        answer = self._http.post("/task_runs/filter", json={**begun, "sort": "EXPECTED_START_TIME_ASC", "limit": 200})
-        return [_step(run) for run in answer.raise_for_status().json()]
+        latest = {"sort": "EXPECTED_START_TIME_DESC", "limit": MOST_STEPS}
+        answer = self._http.post("/task_runs/filter", json={**begun, **latest}).raise_for_status().json()
+        return [_step(run) for run in reversed(answer)]
+
+    def question(self, run_id: str) -> Question | None:
+        """What the run asks its approvers now; None while it asks nothing."""
+        state = self._http.get(f"/flow_runs/{run_id}").raise_for_status().json().get("state") or {}
+        keys = (state.get("state_details") or {}).get("run_input_keyset")
+        if state.get("type") != "PAUSED" or not keys:
+            return None
+        form = self._http.get(f"/flow_runs/{run_id}/input/{keys['schema']}")
+        if form.status_code == httpx.codes.NOT_FOUND:
+            return None  # it has just been suspended, and its form is not there yet
+        plan = form.raise_for_status().json()["properties"].get("plan")
+        return Question(keys["response"], str(plan.get("default", ""))) if plan else None
 
     def resume(self, run_id: str, said: Mapping[str, Any]) -> bool:
         """Answer a paused run, as the form in the UI does. False when it was not waiting any more."""
-        answer = (
-            self._http.post(f"/flow_runs/{run_id}/resume", json={"run_input": dict(said)}).raise_for_status().json()
-        )
+        reply = self._http.post(f"/flow_runs/{run_id}/resume", json={"run_input": dict(said)})
+        if reply.status_code == httpx.codes.CONFLICT:  # somebody else has answered at this very moment
+            return False
+        answer = reply.raise_for_status().json()
         if answer["status"] == "REJECT":
-            raise Unregistered(f"The paused run does not take {dict(said)}: {answer.get('details')}")
+            shown = {key: value for key, value in said.items() if key != "code"}
+            raise Unregistered(f"The paused run does not take {shown}: {answer.get('details')}")
         return bool(answer["status"] == "ACCEPT")
 
     def cancel(self, run_id: str) -> None:

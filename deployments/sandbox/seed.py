@@ -7,12 +7,13 @@ seed.deploy("dev", "good", 180)           # a release that was deployed three ho
 
 import itertools
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployments.sandbox.accounts import Clients
+from deployments.sandbox.aws.ecs_state import ServiceState
 from deployments.sandbox.behaviour import MANIFEST_TYPE, Behaviour, behaviours_by_environment, image_manifest
 from deployments.sandbox.furniture import Furniture
 from deployments.sandbox.names import family, image_uri, role_arn, service_name
@@ -121,6 +122,19 @@ class Seed:
             name = service_name(where, service)
             self._place(where.account, where.cluster, name, definition, deployed_at)
         self._placed.add(environment)
+
+    def let_pass(self, environment: Environment, age_minutes: float, states: Iterable[ServiceState]) -> None:
+        """Place what is steady in the environment once more, as if it had been deployed that long ago.
+
+        Raises `ValueError` while something is being deployed there.
+        """
+        here = [it for it in states if (it.account, it.cluster) == (environment.account, environment.cluster)]
+        if busy := [it.name for it in here if it.current is not None or it.steady is None]:
+            raise ValueError(f"Time cannot pass in {environment.name} while {', '.join(busy)} is being deployed.")
+        deployed_at = self._now() - timedelta(minutes=age_minutes)
+        for state in here:
+            if state.steady is not None:
+                self._place(state.account, state.cluster, state.name, state.steady.task_definition, deployed_at)
 
     def _push_image(self, service: Service, sha: str, tag: str, behaviours: Mapping[str, Behaviour]) -> str:
         answer = self._clients(self._registry, "ecr").put_image(

@@ -60,6 +60,10 @@ class Settings:
         return self.state / "settings.json"
 
     @property
+    def ledger(self) -> Path:
+        return self.state / "ledger"
+
+    @property
     def logs(self) -> Path:
         return self.state / "logs"
 
@@ -95,3 +99,10 @@ class Settings:
         text = less_patient(self.catalogue.read_text(), self.minute_seconds)
         self.own_catalogue.write_text(by_codedeploy(text, ENTRANCE, self.minute_seconds) if self.codedeploy else text)
         self.file.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """At once: whoever reads the file meanwhile finds the old text or the new one."""
+    beside = file.with_name(f"{file.name}.new")
+    beside.write_text(text)
+    beside.replace(file)

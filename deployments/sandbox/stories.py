@@ -1,6 +1,7 @@
 """The stories that the sandbox tells: how the world is arranged, and how the promotion must end."""
 
 from deployments.sandbox.canary_stories import CANARY_STORIES
+from deployments.sandbox.production_stories import PRODUCTION_STORIES, approving_flags
 from deployments.sandbox.room import ControlRoom
 from deployments.sandbox.story import SOURCE, TARGET, Story
 
@@ -24,13 +25,6 @@ def require_no_approvals(room: ControlRoom) -> None:
     room.require_flag_approvals(TARGET, required=False)
 
 
-def approve_what_is_asked(room: ControlRoom) -> None:
-    """The approver who is not there: says yes to every open request of the target."""
-    for request in room.state()["vendors"]["flags"]["approvals"]:
-        if request["environment"] == TARGET and request["review"] == "pending":
-            room.approve_flag_change(request["id"])
-
-
 PROMOTION_STORIES = (
     Story("good", "A good release walks from dev to staging."),
     Story("bad", "One request in five fails, but not in dev: put back.", behaviour="bad", ends="PutBack"),
@@ -49,9 +43,9 @@ PROMOTION_STORIES = (
         "flag-approval",
         "Staging's feature flags need an approval: the promotion asks, waits and goes on.",
         arrange=require_approvals,
-        meanwhile=approve_what_is_asked,
+        meanwhile=approving_flags(TARGET),
         tidy=require_no_approvals,
     ),
 )
-STORIES = {story.name: story for story in (*PROMOTION_STORIES, *CANARY_STORIES)}
-DEMO = ("good", "bad")
+STORIES = {story.name: story for story in (*PROMOTION_STORIES, *CANARY_STORIES, *PRODUCTION_STORIES)}
+DEMO = ("good", "production", "bad")

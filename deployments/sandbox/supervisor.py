@@ -20,11 +20,12 @@ import httpx
 
 from deployments.sandbox import processes
 from deployments.sandbox.database import Database
+from deployments.sandbox.ledger_file import read_ledger
 from deployments.sandbox.ports import choose, require_free
 from deployments.sandbox.processes import Child, Guardian, sweep, wait_until
 from deployments.sandbox.runs import Prefect
-from deployments.sandbox.settings import LOOPBACK, Settings
-from rules.records import EventKind, read
+from deployments.sandbox.settings import LOOPBACK, Settings, write_whole
+from rules.records import EventKind, Record
 
 POOL, WORKER = "promotions", "worker"
 PATIENCE_SECONDS = 120.0
@@ -122,10 +123,23 @@ class Supervisor:
 
     def ledger_says(self, run_id: str) -> str:
         """Why a roll-out that this run began was taken back; empty when the ledger does not say."""
-        lines = (self.settings.state / "ledger" / "records.jsonl").read_text().splitlines()
-        events = [read(line).event for line in lines if line]
-        told = [it for it in events if it.kind is EventKind.ROLLOUT_ROLLED_BACK]
+        told = [it.event for it in read_ledger(self.settings.ledger) if it.event.kind is EventKind.ROLLOUT_ROLLED_BACK]
         return next((it.sentence for it in told if run_id in {it.run_id, it.details.get("begun_by")}), "")
+
+    def records(self, run_id: str) -> list[Record]:
+        """What the ledger has of a run, the oldest first."""
+        return [record for record in read_ledger(self.settings.ledger) if record.event.run_id == run_id]
+
+    @contextlib.contextmanager
+    def other_catalogue(self, edit: Callable[[str], str]) -> Iterator[None]:
+        """Inside, each run that begins finds another catalogue; its text is made of the usual one's."""
+        file = self.settings.own_catalogue
+        usual = file.read_text()
+        write_whole(file, edit(usual))
+        try:
+            yield
+        finally:
+            write_whole(file, usual)
 
     # ------------------------------------------------------------------------------------------------ begin
 

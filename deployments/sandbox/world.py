@@ -20,7 +20,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -29,11 +28,12 @@ from typing import Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployments.sandbox.accounts import SandboxAccounts
+from deployments.sandbox.asking import Asking, approver_views
 from deployments.sandbox.aws.ecs_state import ServiceState
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.aws.runtime import TaskSpec, environment_of
 from deployments.sandbox.clock import Clock
-from deployments.sandbox.control_room.shape import ActivityView, AwsCallsView, Deployed, WorldState
+from deployments.sandbox.control_room.shape import ActivityView, ApproverView, AwsCallsView, Deployed, WorldState
 from deployments.sandbox.databases import prepared_databases
 from deployments.sandbox.faults import Faults
 from deployments.sandbox.metering import Metering
@@ -53,28 +53,12 @@ from deployments.sandbox.serving import Served
 from deployments.sandbox.told_calls import calls_since
 from deployments.sandbox.vendors.application import create_app as vendors_app
 from deployments.sandbox.vendors.state import VendorState
-from rules.catalogue import Catalogue
+from deployments.sandbox.world_settings import WorldSettings, read_settings
 from rules.vocabulary import Environment
 
 DATABASE_PARAMETER = "database/connection-string"
 Work = Callable[[], Coroutine[Any, Any, None]]
 SERVING_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorldSettings:
-    catalogue: Catalogue
-    minute_seconds: float = 60.0
-    requests_per_second: float = 7.0
-    """Visitors of each environment."""
-    ports: Mapping[str, int] = field(default_factory=dict)
-    """`aws`, `control_room`, `vendors` and each environment's name; 0, or none given, is any free port."""
-    database_url: str | None = None
-    """A PostgreSQL server, as somebody who may create databases in it. None: the services read from memory."""
-    prefect_url: str | None = None
-
-    def port(self, name: str) -> int:
-        return self.ports.get(name, 0)
 
 
 class World:
@@ -103,6 +87,7 @@ class World:
         }
         self.visitors: dict[str, Visitors] = {}
         self._picture = Picture(self)
+        self._asking = Asking(self.catalogue, settings.ledger, settings.prefect_url)
         self._said: deque[ActivityView] = deque(maxlen=REMEMBERED)
         self._one_deploys = threading.Lock()
         self._open = contextlib.ExitStack()
@@ -220,10 +205,19 @@ class World:
         """Place a new release, as if deployed that long ago. Raises `ValueError` for what is not known."""
         with self._one_deploys:
             version, digests = self.seed.deploy(environment, behaviour, age_minutes)
-        sentence = f"Release {version} ({behaviour}) was placed, {age_minutes:g} minutes old."
+        self._say(environment, f"Release {version} ({behaviour}) was placed, {age_minutes:g} minutes old.")
+        return {"version": version, "digests": digests}
+
+    def let_pass(self, environment: str, age_minutes: float) -> None:
+        """What runs in an environment has been running for so long. Raises `ValueError` while something is deployed."""
+        where = self._environment(environment)
+        with self._one_deploys:
+            self.seed.let_pass(where, age_minutes, self.services())
+        self._say(environment, f"{age_minutes:g} minutes have passed since the last deployment.")
+
+    def _say(self, environment: str, sentence: str) -> None:
         at = self.clock.now().isoformat()
         self._said.append({"at": at, "environment": environment, "sentence": sentence, "tone": "info"})
-        return {"version": version, "digests": digests}
 
     def put_parameter(self, environment: str, name: str, value: str, kind: str) -> None:
         """Create or change a parameter; `name` may be relative. Raises `ValueError` with what AWS said."""
@@ -244,7 +238,11 @@ class World:
 
     def state(self) -> WorldState:
         """The picture that the control room shows."""
-        return self._picture.taken(self._said)
+        return {**self._picture.taken(self._said), "waiting": self._asking.views()}
+
+    def approvers(self) -> list[ApproverView]:
+        """Who may approve, each with the code that works now."""
+        return approver_views(self.catalogue.people)
 
     def aws_calls(self, since: int) -> AwsCallsView:
         """What AWS was asked after the call with that number."""
@@ -314,21 +312,6 @@ class World:
 
 def _absolute(environment: Environment, name: str) -> str:
     return name if name.startswith("/") else environment.parameter_path + name
-
-
-def read_settings(file: Path) -> WorldSettings:
-    """The settings that the supervisor wrote."""
-    from blocks.catalogue import load_catalogue
-
-    given = json.loads(file.read_text())
-    return WorldSettings(
-        catalogue=load_catalogue(given["catalogue"]),
-        minute_seconds=given.get("minute_seconds", 60.0),
-        requests_per_second=given.get("requests_per_second", 7.0),
-        ports=given.get("ports", {}),
-        database_url=given.get("database_url"),
-        prefect_url=given.get("prefect_url"),
-    )
 
 
 def main() -> None:

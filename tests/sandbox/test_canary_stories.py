@@ -1,7 +1,8 @@
 """The stories of canaries, told in a world whose wire is fake: who is asked what, and what is told in the end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
@@ -18,6 +19,7 @@ from deployments.sandbox.runs import Prefect, RunState, Unregistered
 from deployments.sandbox.stories import STORIES
 from deployments.sandbox.story import Story
 from deployments.sandbox.telling import Outcome, Teller, as_expected
+from rules.records import Record
 
 OLDEST, OLD, NEW = "0000000", "aaaaaaa", "bbbbbbb"
 NOW = "2026-01-05T09:00:00+00:00"
@@ -239,6 +241,12 @@ class FakeMachinery:
 
     def ledger_says(self, run_id: str) -> str:
         return self._sentence if run_id == "run-1" else ""
+
+    def records(self, _run_id: str) -> list[Record]:
+        return []
+
+    def other_catalogue(self, _edit: Callable[[str], str]) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def killed(sentence: str, comes_back: bool = True) -> tuple[FakeWorld, FakeMachinery, Outcome]:

@@ -14,11 +14,13 @@ import httpx
 import pytest
 import uvicorn
 
+from deployments.sandbox.asking import approver_views
 from deployments.sandbox.behaviour import BEHAVIOURS
 from deployments.sandbox.clock import ManualClock
 from deployments.sandbox.control_room import application
 from deployments.sandbox.control_room.application import STATIC, create_app
 from deployments.sandbox.control_room.shape import (
+    ApproverView,
     AwsCallsView,
     Deployed,
     DeploymentView,
@@ -26,12 +28,14 @@ from deployments.sandbox.control_room.shape import (
     MetView,
     RevisionView,
     ServiceView,
+    WaitingView,
     WorldState,
 )
 from deployments.sandbox.faults import Faults
 from deployments.sandbox.vendors.in_process import InProcess
 from deployments.sandbox.vendors.state import VendorState
 from rules.canary_messages import SIGNS, URGENT
+from rules.production_policies import Person
 
 NOW = "2026-01-05T09:00:00+00:00"
 MET: MetView = {"requests": 700, "failed": 7, "slow": 3, "bad": 9}
@@ -103,6 +107,21 @@ def environment(name: str, *services: ServiceView) -> EnvironmentView:
     }
 
 
+def waits(awaited: list[str], until: str | None) -> WaitingView:
+    """A promotion that waits, for people or for its time."""
+    return {
+        "run_id": f"run {HTML}",
+        "environment": "production",
+        "version": "3f2a1bc",
+        "plan": "a" * 64,
+        "awaited": awaited,
+        "approved": [HTML],
+        "until": until,
+        "deadline": "2026-01-08T09:00:00+00:00",
+        "url": "javascript:alert(1)",
+    }
+
+
 @dataclass
 class FakeWorld:
     """A world that remembers its orders."""
@@ -129,7 +148,14 @@ class FakeWorld:
                 ),
             ],
             "activity": [{"at": NOW, "environment": "dev", "sentence": HTML, "tone": "info"}],
+            "waiting": [waits(["Anna Meier"], None), waits([], "2026-01-06T09:00:00+00:00")],
         }
+
+    def approvers(self) -> list[ApproverView]:
+        return approver_views({"anna-meier": Person("anna-meier", "Anna Meier")})
+
+    def let_pass(self, environment: str, age_minutes: float) -> None:
+        self.orders.append((environment, age_minutes))
 
     def aws_calls(self, since: int) -> AwsCallsView:
         return {"calls": [], "last": since, "lost": 0}
@@ -211,6 +237,24 @@ def test_a_ticket_is_moved(room: httpx.Client, world: FakeWorld) -> None:
     assert world.vendors.tickets.find("CHG-103").fields["status"]["name"] == "Approved"
 
 
+def test_a_ticket_is_made_in_the_status_that_is_asked_for(room: httpx.Client, world: FakeWorld) -> None:
+    key = room.post("/api/tickets", json={"summary": "Release", "status": "Awaiting approval"}).json()["key"]
+    fields = world.vendors.tickets.find(key).fields
+    assert (key, fields["status"]["name"], fields["summary"]) == ("CHG-104", "Awaiting approval", "Release")
+
+
+def test_time_passes_in_an_environment(room: httpx.Client, world: FakeWorld) -> None:
+    assert room.post("/api/ages", json={"environment": "staging", "age_minutes": 180}).status_code == 200
+    assert world.orders == [("staging", 180)]
+
+
+def test_who_plays_is_told_the_approvers_codes(room: httpx.Client) -> None:
+    [anna] = room.get("/api/approvers").json()["approvers"]
+    assert (anna["id"], anna["name"]) == ("anna-meier", "Anna Meier")
+    assert re.fullmatch(r"\d{6}", anna["code"])
+    assert 0 < anna["seconds"] <= 30
+
+
 def test_more_visitors_are_asked_for(room: httpx.Client, world: FakeWorld) -> None:
     assert room.post("/api/visitors", json={"environment": "staging", "per_second": 50}).status_code == 200
     assert world.orders == [("staging", 50)]
@@ -228,6 +272,8 @@ def test_more_visitors_are_asked_for(room: httpx.Client, world: FakeWorld) -> No
         pytest.param("flags/approve", {"id": "unknown"}, id="unknown request"),
         pytest.param("flags/approvals", {"environment": "moon", "required": True}, id="flags of nowhere"),
         pytest.param("visitors", {"environment": "dev", "per_second": 5000}, id="a flood"),
+        pytest.param("ages", {"environment": "dev", "age_minutes": -1}, id="time does not go back"),
+        pytest.param("tickets", {"summary": "Release", "status": "Forgotten"}, id="unknown status"),
         pytest.param("tickets/move", {"key": "CHG-103", "transition": "41"}, id="not in the workflow"),
     ],
 )

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from deployments.sandbox.__main__ import main, parsed, settings_of
-from deployments.sandbox.narration import Look, Narrator, changes, look, step_name
+from deployments.sandbox.arranging import settled
+from deployments.sandbox.narration import APPROVED, Look, Narrator, TicketLook, changes, look, step_name
 from deployments.sandbox.room import ControlRoom, Serving, serving, serving_version
 from deployments.sandbox.runs import Prefect, RunState, Step, Unregistered
 from deployments.sandbox.stories import STORIES
-from deployments.sandbox.telling import Teller, as_expected, settled
+from deployments.sandbox.telling import Teller, as_expected
 
 OLD, NEW = "aaaaaaa", "bbbbbbb"
 COMPLETED = RunState("COMPLETED", "Completed", "")
@@ -81,6 +82,8 @@ def test_the_stories_of_the_specification_are_there() -> None:
     assert set(STORIES) == {
         *("good", "bad", "slow", "crash", "unstable", "unhealthy"),
         *("config-unsafe", "flag-approval"),
+        *("production", "unapproved-ticket", "outside-window", "emergency", "rejected", "deadline", "plan-changed"),
+        *("superseded", "stale-evidence", "wrong-version", "jira-down"),
         *(f"canary-{name}" for name in ("good", "errors", "slow", "dead", "leak", "silent", "thin", "worker-killed")),
     }
 
@@ -222,6 +225,31 @@ def test_a_look_holds_the_first_line_of_a_message() -> None:
     assert look(COMPLETED, (), state).chat == ["put back"]
 
 
+def test_a_ticket_is_told_by_its_status_and_by_what_is_said_on_it() -> None:
+    before = Look(tickets={"CHG-1": TicketLook("Approved", ["one"])})
+    after = Look(tickets={"CHG-1": TicketLook("Done", ["one", "it serves"]), "CHG-2": TicketLook("To Do")})
+    status, comment, new = changes(before, after)
+    assert "CHG-1: Approved → [bold]Done[/]" in status
+    assert "CHG-1: it serves" in comment
+    assert "CHG-2 is new" in new
+    assert list(changes(after, after)) == []
+
+
+def test_a_run_that_begins_again_tells_its_gates_once_and_everything_after_the_approval() -> None:
+    paper = StringIO()
+    narrator = Narrator(Console(file=paper, width=300))
+    suspended = RunState("PAUSED", "Suspended", "")
+    gates = [step(1, "COMPLETED")]
+    narrator.observe(Look(suspended, gates))
+    narrator.observe(Look(suspended, [*gates, step(2, "COMPLETED")]))
+    assert paper.getvalue().count("smoke test") == 1
+    narrator.observe(Look(suspended, [*gates, step(2, "COMPLETED"), step(3, "FAILED", "no answer")]))
+    assert paper.getvalue().count("smoke test") == 2
+    approved = Step("4", APPROVED, COMPLETED, None)
+    narrator.observe(Look(suspended, [*gates, approved, step(5, "COMPLETED")]))
+    assert paper.getvalue().count("smoke test") == 3
+
+
 @pytest.mark.parametrize(
     ("given_name", "told"), [("check_health-1a2", "check health"), ("roll out gateway", "roll out gateway")]
 )
@@ -232,9 +260,10 @@ def test_a_steps_name_is_told_in_words(given_name: str, told: str) -> None:
 # ------------------------------------------------------------------------------------------------------ the command
 
 
-def test_the_demo_is_good_then_bad_unattended_and_fast() -> None:
+def test_the_demo_walks_to_production_and_takes_a_bad_release_back_unattended_and_fast() -> None:
     options = parsed(["--demo"])
-    assert (options.story, options.unattended, settings_of(options).minute_seconds) == (["good", "bad"], True, 1.0)
+    assert options.story == ["good", "production", "bad"]
+    assert (options.unattended, settings_of(options).minute_seconds) == (True, 1.0)
 
 
 def test_stories_are_told_in_the_order_given() -> None:

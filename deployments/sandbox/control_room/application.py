@@ -2,14 +2,17 @@
 
     GET    /                     the page
     GET    /api/state            the world, the vendors and the faults in force, as JSON
+    GET    /api/approvers        who may approve, each with the code that works now: of a sandbox only
     GET    /api/aws-calls        what AWS was asked after the call with the number `?since=`, the product's told apart
     POST   /api/releases         {environment, behaviour, age_minutes?} -> {version, digests}
+    POST   /api/ages             {environment, age_minutes}: what runs there has been running for so long
     POST   /api/faults           {target, kind, operation?, times?, seconds?}
     DELETE /api/faults           all of them, or those of `?target=`
     POST   /api/parameters       {environment, name, value, type?}
     DELETE /api/parameters       {environment, name}
     POST   /api/flags/approve    {id}: approve a request in the flag service, as the release manager
     POST   /api/flags/approvals  {environment, required}: whether an environment's flags need approval
+    POST   /api/tickets          {summary, status} -> {key}: a change ticket, made by the release manager
     POST   /api/tickets/move     {key, transition}
     POST   /api/visitors         {environment, per_second}: how many visitors come from now on
 
@@ -53,14 +56,17 @@ def create_app(world: World) -> Starlette:
     routes = [
         Route("/", _page, methods=["GET"]),
         Route("/api/state", _state_of(world), methods=["GET"]),
+        Route("/api/approvers", _approvers_of(world), methods=["GET"]),
         Route("/api/aws-calls", _aws_calls_of(world), methods=["GET"]),
         Route("/api/releases", _order(orders.release), methods=["POST"]),
+        Route("/api/ages", _order(orders.let_pass), methods=["POST"]),
         Route("/api/faults", _order(orders.add_fault), methods=["POST"]),
         Route("/api/faults", _clear_faults(orders), methods=["DELETE"]),
         Route("/api/parameters", _order(orders.put_parameter), methods=["POST"]),
         Route("/api/parameters", _order(orders.delete_parameter), methods=["DELETE"]),
         Route("/api/flags/approve", _order(orders.approve_flag), methods=["POST"]),
         Route("/api/flags/approvals", _order(orders.require_flag_approvals), methods=["POST"]),
+        Route("/api/tickets", _order(orders.create_ticket), methods=["POST"]),
         Route("/api/tickets/move", _order(orders.move_ticket), methods=["POST"]),
         Route("/api/visitors", _order(orders.set_visitors), methods=["POST"]),
         Mount("/static", StaticFiles(directory=STATIC)),
@@ -105,6 +111,14 @@ def _state_of(world: World) -> Callable[[Request], Any]:
         return JSONResponse(await run_in_threadpool(whole_state, world), headers={"Cache-Control": "no-store"})
 
     return state
+
+
+def _approvers_of(world: World) -> Callable[[Request], Any]:
+    async def approvers(_request: Request) -> Response:
+        answer = {"approvers": await run_in_threadpool(world.approvers)}
+        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+    return approvers
 
 
 def _aws_calls_of(world: World) -> Callable[[Request], Any]:

@@ -42,6 +42,12 @@ VISITORS = closed(
 )
 APPROVAL = closed(["id"], id=TEXT)
 APPROVALS = closed(["environment", "required"], environment=TEXT, required={"type": "boolean"})
+AGE = closed(
+    ["environment", "age_minutes"],
+    environment=TEXT,
+    age_minutes={"type": "number", "minimum": 0, "maximum": 1_000_000},
+)
+TICKET = closed(["summary", "status"], summary=TEXT | {"maxLength": 255}, status=TEXT)
 MOVE = closed(["key", "transition"], key=TEXT, transition=TEXT)
 
 DONE: Mapping[str, Any] = {"done": True}
@@ -65,6 +71,11 @@ class Orders:
         order = _checked(RELEASE, wish)
         placed = self._world.deploy(order["environment"], order["behaviour"], order.get("age_minutes", 0))
         return {"version": placed["version"], "digests": placed["digests"]}
+
+    def let_pass(self, wish: Any) -> Mapping[str, Any]:
+        order = _checked(AGE, wish)
+        self._world.let_pass(order["environment"], order["age_minutes"])
+        return DONE
 
     def add_fault(self, wish: Any) -> Mapping[str, Any]:
         order = _checked(FAULT, wish)
@@ -106,6 +117,10 @@ class Orders:
         order = _checked(APPROVALS, wish)
         self._world.vendors.require_flag_approvals(order["environment"], required=order["required"])
         return DONE
+
+    def create_ticket(self, wish: Any) -> Mapping[str, Any]:
+        order = _checked(TICKET, wish)
+        return {"key": self._world.vendors.create_ticket(order["summary"], order["status"])}
 
     def move_ticket(self, wish: Any) -> Mapping[str, Any]:
         order = _checked(MOVE, wish)

@@ -144,6 +144,36 @@ class ActivityView(TypedDict):
     tone: Literal["info", "good", "bad", "warning"]
 
 
+class WaitingView(TypedDict):
+    """A promotion to production that waits for people or for its time, as the ledger says."""
+
+    run_id: str
+    environment: str
+    version: str
+    plan: str
+    awaited: list[str]
+    """Names of the people who are asked now; nobody once it is approved."""
+    approved: list[str]
+    """Names of those who have approved this very plan."""
+    until: str | None
+    """When its time comes, once it is approved."""
+    deadline: str
+    url: str
+    """Its page in the Prefect UI; empty without a UI."""
+
+
+class ApproverView(TypedDict):
+    """Somebody who may approve. Nowhere but in a sandbox is the code of another person to be had."""
+
+    id: str
+    name: str
+    groups: list[str]
+    code: str
+    """That the person's authenticator shows now. It works once."""
+    seconds: float
+    """Until it shows the next one."""
+
+
 class WorldState(TypedDict):
     application: str
     now: str
@@ -155,6 +185,8 @@ class WorldState(TypedDict):
     """In the order of promotion."""
     activity: NotRequired[list[ActivityView]]
     """Newest last."""
+    waiting: NotRequired[list[WaitingView]]
+    """Oldest first."""
 
 
 class AwsCallView(TypedDict):
@@ -209,7 +241,7 @@ class World(Protocol):
     """The world as the control room drives it. Methods may block for seconds; they are called from threads.
 
     `deploy` raises ValueError with a sentence for the person at the page when it cannot do what is asked;
-    `put_parameter`, `delete_parameter` and `set_visitors` do the same.
+    `let_pass`, `put_parameter`, `delete_parameter` and `set_visitors` do the same.
     """
 
     faults: Faults
@@ -217,9 +249,13 @@ class World(Protocol):
 
     def state(self) -> WorldState: ...
 
+    def approvers(self) -> list[ApproverView]: ...
+
     def aws_calls(self, since: int) -> AwsCallsView: ...
 
     def deploy(self, environment: str, behaviour: str, age_minutes: float) -> Deployed: ...
+
+    def let_pass(self, environment: str, age_minutes: float) -> None: ...
 
     def put_parameter(self, environment: str, name: str, value: str, kind: str) -> None: ...
 

@@ -10,6 +10,8 @@ from deployments.sandbox.vendors.flag_store import FlagStore
 from deployments.sandbox.vendors.source_store import SourceStore
 from deployments.sandbox.vendors.ticket_store import TicketStore, paragraph
 
+PROJECT, MANAGER = "CHG", "Release manager"
+"""Where change tickets are, and who makes them."""
 BOOLEAN: tuple[object, ...] = (True, False)
 
 
@@ -180,16 +182,16 @@ def _identity(text: str) -> str:
 
 
 def fill_tickets(store: TicketStore) -> None:
-    store.counters = {"CHG": 100, "SEC": 0}
+    store.counters = {PROJECT: 100, "SEC": 0}
     for summary, status in (
         ("Release of the autumn event pages to production", "10004"),
         ("Release of speaker self-service to production", "10002"),
         ("Release of the partner portal to production", "10001"),
     ):
-        wish = {"project": {"key": "CHG"}, "issuetype": {"name": "Change"}, "summary": summary}
+        wish = {"project": {"key": PROJECT}, "issuetype": {"name": "Change"}, "summary": summary}
         text = paragraph("Risk: low. Way back: one click on roll-back.")
         wish |= {"description": text, "labels": ["release"]}
-        store.create(wish, "Release manager", status=status)
+        store.create(wish, MANAGER, status=status)
     hidden = {"project": {"key": "SEC"}, "issuetype": {"name": "Task"}, "summary": "Not for the promotion account"}
     store.create(hidden, "Security", visible=False)
     for ticket in store.tickets.values():

@@ -13,7 +13,7 @@ from deployments.sandbox.vendors.desk import Json
 from deployments.sandbox.vendors.flag_store import FlagStore
 from deployments.sandbox.vendors.pager_store import PagerStore
 from deployments.sandbox.vendors.source_store import SourceStore
-from deployments.sandbox.vendors.ticket_store import TicketStore, plain
+from deployments.sandbox.vendors.ticket_store import STATUSES, TicketStore, plain
 
 CHAT_SHOWN = 200
 
@@ -108,6 +108,16 @@ class VendorState:
         """Approve as the release manager. Raises RequestError 404 when there is no such request."""
         with self.lock:
             self.flags.review(request_id, "release-manager", "approve", comment)
+
+    def create_ticket(self, summary: str, status: str) -> str:
+        """A change ticket that a person has made; its key. Raises ValueError for a status that there is not."""
+        numbers = {it["name"].lower(): number for number, it in STATUSES.items()}
+        if status.lower() not in numbers:
+            names = ", ".join(it["name"] for it in STATUSES.values())
+            raise ValueError(f"status is {status!r}; allowed is one of {names}.")
+        wish = {"project": {"key": seeds.PROJECT}, "issuetype": {"name": "Change"}, "summary": summary}
+        with self.lock:
+            return self.tickets.create(wish, seeds.MANAGER, status=numbers[status.lower()]).key
 
     def move_ticket(self, key: str, transition: str) -> None:
         """Move as a person would. Raises RequestError 400 when the workflow does not allow it, 404 without ticket."""
