@@ -6,7 +6,6 @@ The test does what a worker does: whenever a run is scheduled it is run, in this
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 LEADS = [f"lead-{number}" for number in range(8)]
 OPERATORS = [f"operator-{number}" for number in range(8)]
-TICKET = "CHG-102"
-"""Approved in every sandbox."""
-WALKED_TICKET = TICKET
 CONFLICT = 409
 
 
@@ -168,7 +164,6 @@ def requested(promotions: "Promotions", authenticators: "Authenticators", **para
     wanted = {
         "application": promotions.application.name,
         "requested_by": "release.manager",
-        "change_ticket": TICKET,
         **parameters,
     }
     with get_client(sync_client=True) as client:
@@ -210,14 +205,20 @@ class Production:
     authenticators: "Authenticators"
     catalogue_file: Path
     runs: list[ProductionRun] = field(default_factory=list)
-    tickets: "Iterator[int]" = field(default_factory=count)
 
     def in_staging(self, behaviour: str, age_minutes: float = 180) -> "Placed":
         """A new release that has been running in staging for so long, and that nobody of ours has validated."""
         return self.promotions.placed("staging", behaviour, age_minutes)
 
+    def approved_ticket(self, summary: str = "A release to production") -> str:
+        return self.promotions.room.create_ticket(summary, "Approved")
+
     def request(self, **parameters: Any) -> ProductionRun:
-        run = requested(self.promotions, self.authenticators, **parameters)
+        """With a ticket of its own that is approved, where nothing else is said."""
+        wanted = {"change_ticket": None, **parameters}
+        if wanted["change_ticket"] is None:
+            wanted["change_ticket"] = self.approved_ticket()
+        run = requested(self.promotions, self.authenticators, **wanted)
         self.runs.append(run)
         return run
 
@@ -318,7 +319,8 @@ def production_walk(
     promotions.room.set_visitors("production", 100)
     promotions.until_known("production", old)
     said = len(promotions.chat())
-    run = production.request(change_ticket=WALKED_TICKET)
+    ticket = production.approved_ticket()
+    run = production.request(change_ticket=ticket)
     states = [str(run.go().name)]
     plan, page, waiting = run.plan, run.page(), promotions.serving("production")
     for person in (LEADS[0], OPERATORS[0]):
@@ -337,6 +339,6 @@ def production_walk(
         promotions.serving("production"),
         run.story(),
         list(promotions.application.ledger.records()),
-        next(it for it in tickets if it["key"] == WALKED_TICKET),
+        next(it for it in tickets if it["key"] == ticket),
         [message["text"] for message in promotions.chat()[said:]],
     )

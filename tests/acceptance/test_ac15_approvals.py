@@ -38,7 +38,7 @@ def test_a_team_lead_then_operations_approve_and_the_ledger_says_what(production
 
 def test_approvers_read_the_plan_above_the_form(production_walk: ProductionWalk) -> None:
     assert production_walk.plan in production_walk.page
-    for word in ("release.manager", "CHG", "gateway", "batbern\\-production"):
+    for word in ("release.manager", "CHG", "gateway", "batbern-production"):
         assert word in production_walk.page, word
 
 
