@@ -175,10 +175,10 @@ class World:
         )
         return cast("Promotion", facade)
 
-    def surviving(self, act: Callable[[], object]) -> bool:
+    def surviving(self, act: Callable[..., object], *given: object) -> bool:
         """Whether the process lived through it. Afterwards nobody is killed any more."""
         try:
-            act()
+            act(*given)
         except Died:
             return False
         finally:
