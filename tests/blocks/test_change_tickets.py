@@ -267,6 +267,25 @@ def test_a_comment_on_a_ticket_that_is_gone_is_declined(site: Site) -> None:
         site.door.comment("CHG-9999", SAID, SIGN)
 
 
+EMPTY = {"type": "text", "text": ""}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "paragraph", "content": [EMPTY]}],
+        [{"type": "text", "text": "not in a paragraph"}],
+        [{"type": "table", "content": []}],
+        [{"type": "mention", "attrs": {"id": "all"}}],
+        [{"type": "paragraph", "content": [{"type": "text", "text": "x" * 32_767}]}],
+    ],
+)
+def test_a_document_that_jira_would_refuse_is_refused_here_too(site: Site, content: list[Document]) -> None:
+    with pytest.raises(Declined, match="400"):
+        site.door.comment(APPROVED, {"type": "doc", "version": 1, "content": content}, SIGN)
+    assert site.comments() == []
+
+
 def test_writes_that_come_too_fast_for_one_ticket_are_waited_for(site: Site) -> None:
     for number in range(25):
         sign = marker(f"another-{number}", "completed")

@@ -243,6 +243,13 @@ def test_a_ticket_moves_to_where_changes_are_under_way_and_on_to_where_they_are_
     assert {event.plan_hash for event in told} == {"plan4711"}
 
 
+def test_a_ticket_is_commented_before_it_is_closed_because_what_is_closed_may_take_no_comments(world: World) -> None:
+    world.run_until(EventKind.LOCK_TAKEN, EventKind.COMPLETED)
+    tell_ticket(world.application, RUN)
+    writes = [it.rpartition("/")[2] for it in world.site.line.writes()]
+    assert max(at for at, it in enumerate(writes) if it == "comment") < writes.index("transitions")
+
+
 def test_the_last_comment_says_what_was_deployed_with_which_plan_by_whose_approval(world: World) -> None:
     world.run_until(EventKind.LOCK_TAKEN, EventKind.COMPLETED)
     tell_ticket(world.application, RUN)
