@@ -96,7 +96,7 @@ def check_production(promotion: Promotion, release: Release | None) -> tuple[tup
     authors, written = find_authors(promotion, release) if release else (frozenset[str](), ())
     findings = (
         *(validated(promotion, release) if release else ()),
-        *check_change_ticket(promotion),
+        *check_change_ticket(promotion, release),
         *check_its_window(promotion),
         *written,
         check_enough_approvers(promotion, authors),

@@ -24,7 +24,7 @@ class Authenticators:
 
     def code(self, person: str) -> str:
         """A code that this person has not used and that is valid now; waits for one if it must."""
-        step = max(self._last.get(person, 0) + 1, self._step() - 1)
+        step = max(self._last.get(person, 0) + 1, self._step())
         while step > self._step() + 1:
             self._pause(1)
         self._last[person] = step

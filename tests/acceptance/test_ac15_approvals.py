@@ -53,7 +53,7 @@ def test_whoever_may_not_approve_is_told_why_and_the_run_goes_on_waiting(product
     production.in_staging("good")
     run = production.waiting(requested_by=LEADS[1])
     attacks = {
-        "nobody.at.all": ({"code": "123456"}, Reason.UNKNOWN),
+        "nobody.at.all": ({"code": "986420"}, Reason.UNKNOWN),
         LEADS[1]: ({}, Reason.REQUESTER),
         LEADS[2]: ({"code": "000000"}, Reason.WRONG_CODE),
         LEADS[3]: ({"plan": "0123456789abcdef"}, Reason.OTHER_PLAN),
@@ -64,7 +64,7 @@ def test_whoever_may_not_approve_is_told_why_and_the_run_goes_on_waiting(product
         assert run.go().name == "Suspended"
     assert refused(run) == [str(reason) for _, reason in attacks.values()]
     assert admitted(run) == []
-    assert "123456" not in "\n".join(message["text"] for message in production.promotions.chat())
+    assert "986420" not in "\n".join(message["text"] for message in production.promotions.chat())
 
 
 def test_one_person_counts_once_and_a_code_works_once(production: Production) -> None:
@@ -182,8 +182,9 @@ def test_a_newer_plan_takes_the_place_of_an_older_one_that_waits(production: Pro
 
 def test_the_same_plan_is_not_asked_about_twice(production: Production) -> None:
     production.in_staging("good")
-    first = production.waiting()
-    second = production.request()
+    ticket = production.approved_ticket()
+    first = production.waiting(change_ticket=ticket)
+    second = production.request(change_ticket=ticket)
     assert second.go().name == "Refused"
     [finding] = second.unmet()
     assert (finding["gate"], finding["measured"]) == ("waiting runs", str(first.id))
