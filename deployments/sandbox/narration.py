@@ -17,6 +17,8 @@ from deployments.sandbox.runs import RunState, Step
 
 APPROVED = "record the approval"
 """From this step on, what is done is not done again."""
+ON_ITS_WAY = frozenset({"Scheduled", "Resuming", "Pending", "Submitting", "Late"})
+"""States that a run passes before it is at work; not told."""
 NOT_BEGUN = RunState("", "", "")
 MARKS = {"COMPLETED": "[green]✓[/]", "FAILED": "[red]✗[/]", "CRASHED": "[red]✗[/]", "CANCELLED": "[yellow]✗[/]"}
 Traffic = Mapping[tuple[str, str], str]
@@ -81,7 +83,7 @@ def changes(before: Look, after: Look, repeated: Container[str] = ()) -> Iterato
     yield from (f"[magenta]Slack[/]      {escape(line)}" for line in after.chat[len(before.chat) :])
     yield from (f"[red]PagerDuty[/]  {escape(line)}" for line in after.pages[len(before.pages) :])
     yield from _tickets(before.tickets, after.tickets)
-    if after.run.name != before.run.name:
+    if after.run.name != before.run.name and after.run.name not in ON_ITS_WAY:
         yield f"run        [bold]{escape(after.run.name)}[/]"
 
 
@@ -89,6 +91,7 @@ def _steps(before: Sequence[Step], after: Sequence[Step], repeated: Container[st
     """A step is told when it is over."""
     told = {step.id for step in before if step.state.final}
     for step in after:
+        repeated = () if step_name(step.name) == APPROVED else repeated
         again = step.state.kind == "COMPLETED" and step_name(step.name) in repeated
         if step.state.final and step.id not in told and not again:
             reason = f"  [dim]{escape(_short(step.state.message))}[/]" if step.state.kind != "COMPLETED" else ""
@@ -149,12 +152,8 @@ class Narrator:
         self._last, self._gates = first, frozenset[str]()
 
     def observe(self, now: Look) -> None:
-        for line in changes(self._last, now, () if APPROVED in names(now.steps) else self._gates):
+        for line in changes(self._last, now, self._gates):
             self.say(line)
         if now.run.suspended and not self._gates:
-            self._gates = frozenset(names(now.steps))
+            self._gates = frozenset(step_name(step.name) for step in now.steps)
         self._last = now
-
-
-def names(steps: Sequence[Step]) -> set[str]:
-    return {step_name(step.name) for step in steps}

@@ -39,6 +39,8 @@ class Panel:
         if question is None or question.key in self._answered:
             return
         says = self._left[0]
+        if says.tells:
+            self._narrator.say(f"world      {says.tells}")
         says.while_reading(self._room)
         if self._gives(run_id, question, says):
             self._answered.add(question.key)

@@ -26,6 +26,7 @@ MANY = 50.0
 """Visitors a second: enough to judge a canary in one window."""
 DEADLINE_SECONDS = 20.0
 EXTRA_SECONDS = 420.0
+NOT_TODAY = "The network is being rebuilt today."
 BOTH = (
     Says(LEAD, comment="Read the plan; the team is there."),
     Says(OPERATOR, comment="Nothing else is going on."),
@@ -154,8 +155,8 @@ PRODUCTION_STORIES = (
         "rejected",
         "One approver says yes, the next one says no: rejected.",
         "Rejected",
-        approvers=(BOTH[0], Says(OPERATOR, "reject", "The network is being rebuilt today.")),
-        proof=(proofs.nothing_begun, proofs.says("The network is being rebuilt today.")),
+        approvers=(BOTH[0], Says(OPERATOR, "reject", NOT_TODAY)),
+        proof=(proofs.nothing_begun, proofs.rejected_by(OPERATOR, NOT_TODAY)),
     ),
     production(
         "deadline",
@@ -170,7 +171,7 @@ PRODUCTION_STORIES = (
         "Configuration is edited while it waits: what was approved is void, and both approve the new plan.",
         approvers=(
             BOTH[0],
-            Says(OPERATOR, comment="As I have read it.", while_reading=edit_staging),
+            Says(OPERATOR, "approve", "As I have read it.", edit_staging, f"somebody edits {TTL} in {STAGING}"),
             Says(LEAD, comment="The new plan, too."),
             Says(OPERATOR, comment="Now I have read the new one."),
         ),
@@ -185,6 +186,7 @@ PRODUCTION_STORIES = (
         "superseded",
         "While it waits a newer release is asked for: the older run ends Superseded, the newer one goes on.",
         is_superseded=True,
+        parameters=asked(version=""),
         approvers=BOTH,
         proof=(proofs.took_the_place_of_one, proofs.approved_by(LEAD, OPERATOR), *CARRIED_OUT),
     ),

@@ -25,9 +25,19 @@ def approved_by(*people: str) -> Proof:
     def proof(seen: Seen) -> str:
         done = events(seen, EventKind.APPROVED)
         carried_out = done[-1].plan_hash if done else ""
-        given = [it.details["person"] for it in events(seen, EventKind.APPROVAL_GIVEN) if it.plan_hash == carried_out]
+        given = [it.details["person"] for it in answers(seen, "approve") if it.plan_hash == carried_out]
         by = ", ".join(given) or "nobody"
         return "" if given == [*people] else f"The plan was approved by {by}, not by {', '.join(people)}."
+
+    return proof
+
+
+def rejected_by(person: str, why: str) -> Proof:
+    """Somebody said no, and the ledger has the reason."""
+
+    def proof(seen: Seen) -> str:
+        said = [(it.details["person"], it.details["comment"]) for it in answers(seen, "reject")]
+        return "" if said == [(person, why)] else f"The ledger does not say that {person} rejected it, and why."
 
     return proof
 
@@ -146,6 +156,10 @@ def took_the_place_of_one(seen: Seen) -> str:
 
 def events(seen: Seen, *kinds: EventKind) -> list[Event]:
     return [record.event for record in seen.records if record.event.kind in kinds]
+
+
+def answers(seen: Seen, decision: str) -> list[Event]:
+    return [it for it in events(seen, EventKind.APPROVAL_GIVEN) if it.details["decision"] == decision]
 
 
 def findings(seen: Seen) -> Sequence[Mapping[str, Any]]:

@@ -69,6 +69,8 @@ class Says:
     comment: str = ""
     while_reading: Act = nothing
     """What happens in the world between reading the plan and answering."""
+    tells: str = ""
+    """That, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def environment(name: str, *services: ServiceView) -> EnvironmentView:
 def waits(awaited: list[str], until: str | None) -> WaitingView:
     """A promotion that waits, for people or for its time."""
     return {
-        "run_id": f"run {HTML}",
+        "run_id": f"{until} {HTML}",
         "environment": "production",
         "version": "3f2a1bc",
         "plan": "a" * 64,
@@ -315,6 +315,9 @@ def test_what_looks_like_html_is_shown_as_text(world: FakeWorld, tmp_path: Path)
     assert "<title>batbern · control room</title>" in text
     assert "25%" in text
     assert "back in 4m 30s" in text
+    assert "awaited: Anna Meier" in text
+    assert "3 days left" in text
+    assert "approved; it waits for its time" in text
     assert "linear, 10 %, 50 %, 100 %" in text
     assert "&lt;img src=x onerror" in text
     assert "<img" not in text

@@ -1,7 +1,8 @@
 """What the environments consist of after seeding, asked by boto3; no task really runs here."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from blocks.catalogue import load_catalogue
 from deployments.sandbox.accounts import SandboxAccounts
+from deployments.sandbox.aws.ecs_state import Revision, ServiceState
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.behaviour import behaviour_of
 from deployments.sandbox.databases import url_of
@@ -18,6 +20,7 @@ from deployments.sandbox.values import Value
 from rules.catalogue import Catalogue
 from rules.configuration import plan_configuration
 from rules.parameters import Parameter, guarded
+from rules.vocabulary import Environment
 
 CATALOGUE = Path(__file__).parents[2] / "deployments" / "catalogue.toml"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -190,3 +193,27 @@ def test_an_environment_has_a_database_where_the_catalogue_names_one(seeded: See
         for name in seeded.catalogue.environments
     }
     assert found == {"dev": [], "staging": [], "production": ["batbern-production"]}
+
+
+def state(environment: Environment, name: str, definition: str) -> ServiceState:
+    """A service of which nothing is being deployed."""
+    revision = Revision(f"{name}:1", "ecs-svc/1", definition, (), NOW, {})
+    return ServiceState(
+        environment.account, environment.region, environment.cluster, "", name, "", {}, NOW, 1, steady=revision
+    )
+
+
+def test_time_passes_for_what_is_steady_in_one_environment(seeded: Seeded) -> None:
+    staging, dev = (seeded.catalogue.environments[name] for name in ("staging", "dev"))
+    seeded.placed.clear()
+    seeded.times.clear()
+    seeded.seed.let_pass(staging, 180, [state(staging, "a", "def:1"), state(dev, "b", "def:2")])
+    assert seeded.placed == [(staging.account, staging.cluster, "a", "def:1")]
+    assert seeded.times == [NOW - timedelta(minutes=180)]
+
+
+def test_time_does_not_pass_while_something_is_deployed(seeded: Seeded) -> None:
+    staging = seeded.catalogue.environments["staging"]
+    nothing_yet = replace(state(staging, "a", "def:1"), steady=None)
+    with pytest.raises(ValueError, match="Time cannot pass in staging while a is being deployed"):
+        seeded.seed.let_pass(staging, 180, [nothing_yet])

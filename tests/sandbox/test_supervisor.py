@@ -1,5 +1,6 @@
 """The process tree with a real PostgreSQL, Prefect server and worker; world and registration are stand-ins."""
 
+import contextlib
 import http.server
 import os
 import re
@@ -181,6 +182,25 @@ def test_the_ledger_is_asked_why_a_roll_out_was_taken_back(tmp_path: Path) -> No
     supervisor = Supervisor(Settings(state=tmp_path))
     assert supervisor.ledger_says("run-1") == taken
     assert supervisor.ledger_says("run-3") == ""
+
+
+def test_runs_are_told_apart_in_the_ledger(tmp_path: Path) -> None:
+    (tmp_path / "ledger").mkdir()
+    events = [Event(run, "", "production", EventKind.STARTED, "It began.") for run in ("run-1", "run-2", "run-1")]
+    lines = [chain(None, event, NOON).line for event in events]
+    (tmp_path / "ledger" / "records.jsonl").write_text("\n".join(lines) + "\n")
+    assert len(Supervisor(Settings(state=tmp_path)).records("run-1")) == 2
+
+
+def test_another_catalogue_is_there_for_a_story_only(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path)
+    settings.own_catalogue.write_text("usual")
+    inside = []
+    with contextlib.suppress(RuntimeError), Supervisor(settings).other_catalogue(str.upper):
+        inside.append(settings.own_catalogue.read_text())
+        raise RuntimeError("The story is cut short.")
+    assert (inside, settings.own_catalogue.read_text()) == (["USUAL"], "usual")
+    assert [file.name for file in tmp_path.iterdir()] == ["catalogue.toml"]
 
 
 def test_a_held_port_names_its_holder_and_the_option() -> None:

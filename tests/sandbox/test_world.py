@@ -107,6 +107,18 @@ def test_a_release_that_is_placed_serves_there_and_is_told_of(room: ControlRoom)
     assert any(f"{placed.version} (good) was placed" in told["sentence"] for told in room.state()["activity"])
 
 
+def test_time_passes_for_what_runs(room: ControlRoom) -> None:
+    placed = room.release("dev", "good", age_minutes=0)
+    room.let_pass("dev", 180)
+    services = view(room, "dev")["services"]
+    ages = [datetime.now(UTC) - datetime.fromisoformat(it["deployed_at"]) for it in services]
+    assert all(timedelta(minutes=179) < age < timedelta(minutes=181) for age in ages)
+    deadline = time.monotonic() + 10
+    while versions(room) != {placed.version}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def versions(room: ControlRoom) -> set[str]:
     services = view(room, "dev")["services"]
     return {it["version"] for service in services for it in service["revisions"] if it["weight"]}

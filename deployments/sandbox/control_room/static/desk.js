@@ -41,7 +41,8 @@ export function desk(state, choice) {
       h("span", { class: "buttons" }, RELEASES.map(([behaviour, name, about]) => h("button", {
         class: `button ${behaviour === "good" ? "good" : behaviour === "slow" || behaviour === "leak" ? "warning" : "bad"}`,
         "data-act": "release", "data-behaviour": behaviour, title: about,
-      }, name)))),
+      }, name))),
+      h("button", { class: "button", "data-act": "pass", title: "what runs there has been running for so long: production wants it stable" }, "Let 3 hours pass")),
     h("div", { class: "orders" },
       h("span", { class: "label" }, "for a canary"),
       h("span", { class: "buttons" }, CANARIES.map(([behaviour, name, about]) => h("button", {

@@ -1,5 +1,6 @@
 // Asks for the state each second, shows it, and sends what is ordered.
 
+import { approvals } from "./approvals.js";
 import { FAULTS, desk } from "./desk.js";
 import { clock, colours, h, link, show } from "./dom.js";
 import { environment } from "./environments.js";
@@ -9,6 +10,7 @@ import { tables } from "./tables.js";
 const place = (id) => document.getElementById(id);
 const choice = { into: "", age: "180", tab: location.hash.slice(1) || "flags" };
 let state = null;
+let approvers = [];
 let trouble = "";
 
 function draw() {
@@ -23,6 +25,7 @@ function draw() {
   show(place("desk"), desk(state, choice));
   show(place("environments"), state.environments.map((view) => environment(view, hue, now)));
   show(place("tables"), tables(state, choice.tab));
+  show(place("approvals"), approvals(state.waiting || [], approvers, now));
   show(place("chat"), chat(state.vendors.chat));
   show(place("pager"), pager(state.vendors.pager));
   show(place("tickets"), tickets(state.vendors.tickets));
@@ -42,9 +45,7 @@ function top() {
 
 async function look() {
   try {
-    const answer = await fetch("api/state", { cache: "no-store", signal: AbortSignal.timeout(10000) });
-    if (!answer.ok) throw new Error(`the world answers ${answer.status}`);
-    state = await answer.json();
+    [state, { approvers }] = await Promise.all([asked("state"), asked("approvers")]);
     document.title = `${state.application} · control room`;
     trouble = "";
   } catch (error) {
@@ -55,6 +56,12 @@ async function look() {
   } finally {
     setTimeout(look, document.hidden ? 4000 : 1000);
   }
+}
+
+async function asked(path) {
+  const answer = await fetch(`api/${path}`, { cache: "no-store", signal: AbortSignal.timeout(10000) });
+  if (!answer.ok) throw new Error(`the world answers ${answer.status}`);
+  return answer.json();
 }
 
 async function order(method, path, body, done) {
@@ -84,6 +91,16 @@ const ACTS = {
   approve: ({ id }) => order("POST", "flags/approve", { id }, "Approved as the release manager."),
   approvals: ({ environment: name, required }) => order("POST", "flags/approvals", { environment: name, required: required === "yes" },
     `Flag changes in ${name} ${required === "yes" ? "need approval" : "are free"} now.`),
+  pass: () => order("POST", "ages", { environment: choice.into, age_minutes: 180 }, `What runs in ${choice.into} has been running for 3 hours.`),
+  ticket: () => order("POST", "tickets", { summary: "Release to production", status: "Approved" }, (made) => `${made.key} is approved.`),
+  copy: async ({ text }) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      notice(`${text} is copied.`, "good");
+    } catch (error) {
+      notice(`It could not be copied: ${error.message}`, "bad");
+    }
+  },
   move: ({ keyOf, transition }) => order("POST", "tickets/move", { key: keyOf, transition }, `${keyOf} was moved.`),
 };
 

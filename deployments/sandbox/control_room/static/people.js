@@ -59,7 +59,8 @@ export function pager({ incidents, changes }) {
 export function tickets(list) {
   const tone = { Approved: "good", Done: "good", Declined: "bad", "Awaiting approval": "warning", Implementing: "live" };
   return [
-    h("h3", {}, h("span", {}, "Jira"), h("span", { class: "faint" }, "change tickets")),
+    h("h3", {}, h("span", {}, "Jira"), h("span", { class: "faint" }, "change tickets"), h("span", { class: "grow" }),
+      h("button", { class: "button tiny", "data-act": "ticket", title: "a new change ticket, approved" }, "New")),
     h("div", { class: "scroll medium" }, [...list].reverse().map((ticket) => h("div", { class: "ticket", key: ticket.key },
       h("div", { class: "who" }, h("b", { class: "mono" }, ticket.key), h("span", { class: `pill ${tone[ticket.status] || ""}` }, ticket.status.toLowerCase()),
         h("span", { class: "grow" }),
