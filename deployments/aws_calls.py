@@ -14,7 +14,7 @@ import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class Unseen:
 
 
 PROMOTING, ROLLING_OUT, CONFIGURING = "promote-to-staging", "roll-out", "promote-configuration"
+PRODUCING = "promote-to-production"
 UNSEEN: tuple[Unseen, ...] = (
     Unseen(
         "only for a service that AWS CodeDeploy moves",
@@ -131,6 +132,7 @@ UNSEEN: tuple[Unseen, ...] = (
 DEMANDED: Mapping[str, tuple[str, ...]] = {
     "codedeploy:CreateDeployment": ("codedeploy:RegisterApplicationRevision",),
     "ecs:RegisterTaskDefinition": ("ecs:TagResource", "iam:PassRole"),
+    "rds:CreateDBSnapshot": ("rds:AddTagsToResource",),
     "ssm:GetParameterHistory": ("kms:Decrypt",),
     "ssm:GetParametersByPath": ("kms:Decrypt",),
     "ssm:PutParameter": ("kms:Encrypt", "kms:GenerateDataKey"),
@@ -164,6 +166,14 @@ def demanded(actions: Iterable[str]) -> list[str]:
 def excused(unseen: Iterable[Unseen] = UNSEEN) -> dict[Need, str]:
     """The reason for every need that no walk shows."""
     return {need: it.reason for it in unseen for need in it.needs()}
+
+
+def unseen_beside(found: Iterable[Need]) -> tuple[Unseen, ...]:
+    """`UNSEEN`, and what production may need as staging does: the same steps, which tests walk there less often."""
+    seen = [
+        Unseen("as promote-to-staging", (PRODUCING,), (it.action,), it.place) for it in found if it.flow == PROMOTING
+    ]
+    return (*UNSEEN, *seen, *(replace(it, flows=(PRODUCING,)) for it in UNSEEN if PROMOTING in it.flows))
 
 
 def load(file: Path = FILE) -> Written:
@@ -257,7 +267,7 @@ def record(options: argparse.Namespace) -> int:
         return NOT_DONE
     for need in sorted(found & set(excused())):
         print(f"{need.flow} was seen to call {need.action} in {need.place}: take it off the list UNSEEN.")
-    options.to.write_text(text(found))
+    options.to.write_text(text(found, unseen_beside(found)))
     written = load(options.to)
     print(f"{options.to}: {len(needs(written))} actions of {len(written)} flows.")
     return DONE
