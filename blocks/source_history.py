@@ -146,8 +146,9 @@ def _all_commits(wire: Wire, path: str, first: Mapping[str, Any], doing: str) ->
 def _authors(first: Mapping[str, Any], commits: tuple[Commit, ...], base: str, head: str, doing: str) -> Authors:
     relation, total = Relation(first["status"]), _number(first, "total_commits", doing)
     brings = relation in {Relation.AHEAD, Relation.DIVERGED}
-    if brings != bool(total) or len(commits) != total:
-        raise Outage(SYSTEM, doing, f"it calls this {relation}, with {total} commits, and gave {len(commits)}")
+    different = len({one.sha for one in commits})  # a page that came twice would hide the authors of another
+    if brings != bool(total) or len(commits) != total or different != total:
+        raise Outage(SYSTEM, doing, f"it calls this {relation}, with {total} commits, and gave {different}")
     _same([_commit(first["base_commit"])], base, doing)
     _same(commits if brings else [_commit(first["merge_base_commit"])], head, doing)
     return Authors(base, relation, commits, _number(first, "behind_by", doing))

@@ -11,14 +11,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from rules.records import EventKind, Record
+from rules.releases import is_sha
 from rules.vocabulary import Finding, Service, Verdict
 
 GATE = "authors"
 ALLOWED = "everybody who wrote a part of it is known"
 NEWEST = 100
 """Where nothing says since when commits count, those who wrote one of so many do."""
+ESTIMATED = f"what runs cannot be compared with; whoever wrote one of the newest {NEWEST} commits is excluded instead"
+MENDED = "a pushed version, and a token and address in the source-history block that can read it"
+SIGNED = "commits whose author has an address or an account"
 MOST_VERSIONS = 25
 SHOWN, SHOWN_LENGTH = 10, 60
 NOBODY = frozenset({"web-flow", "noreply@github.com"})
@@ -91,6 +96,8 @@ class Baseline:
     """Services that run an image of which nothing says the version."""
     absent: tuple[str, ...] = ()
     """Services of which nothing runs."""
+    served: bool = False
+    """Whether the ledger says of some that are absent what they ran before."""
 
     @property
     def is_whole(self) -> bool:
@@ -125,8 +132,12 @@ def _co_author(said: str) -> Signature | None:
 # --- what runs -------------------------------------------------------------------------------------------------------
 
 
-def baseline(services: Iterable[Service], carried: Mapping[str, Mapping[str, frozenset[str]]]) -> Baseline:
-    """`carried`: by service id, the versions by digest that runs.
+def baseline(
+    services: Iterable[Service],
+    carried: Mapping[str, Mapping[str, frozenset[str]]],
+    served: Mapping[str, str] = MappingProxyType({}),
+) -> Baseline:
+    """`carried`: by service id, the versions by digest that runs. `served`: what services that are down ran before.
 
     Where all services have a version in common, that is it. A mixture counts as all of its versions: a commit is
     new as soon as one service has not run it.
@@ -134,10 +145,11 @@ def baseline(services: Iterable[Service], carried: Mapping[str, Mapping[str, fro
     running = {service.id: carried.get(service.id, {}) for service in services}
     absent = tuple(sorted(id_ for id_, digests in running.items() if not digests))
     unnamed = tuple(sorted(id_ for id_, digests in running.items() if not all(digests.values())))
-    named = [versions for digests in running.values() for versions in digests.values() if versions]
+    before = [frozenset({served[id_]}) for id_ in absent if id_ in served]
+    named = [versions for digests in running.values() for versions in digests.values() if versions] + before
     common = frozenset.intersection(*named) if named else frozenset()
     versions = common or frozenset(version for versions in named for version in versions)
-    return Baseline(tuple(sorted(versions)), unnamed, absent)
+    return Baseline(tuple(sorted(versions)), unnamed, absent, bool(before))
 
 
 def recorded_versions(records: Iterable[Record], service: str, digest: str) -> frozenset[str]:
@@ -148,6 +160,13 @@ def recorded_versions(records: Iterable[Record], service: str, digest: str) -> f
         for details in plans
         if isinstance(details.get("digests"), Mapping) and details["digests"].get(service) == digest
     )
+
+
+def last_served(records: Iterable[Record], environment: str) -> dict[str, str]:
+    """By service, the version that a promotion last brought there: in an outage, nothing runs to be looked at."""
+    ends = (it.event for it in records if it.event.kind is EventKind.COMPLETED and it.event.environment == environment)
+    brought = (event.details["serving"] for event in ends if isinstance(event.details.get("serving"), Mapping))
+    return {service: str(version) for one in brought for service, version in one.items() if is_sha(str(version))}
 
 
 # --- the finding -----------------------------------------------------------------------------------------------------
@@ -162,7 +181,7 @@ def no_repository() -> Finding:
 def cannot_know(why: str) -> Finding:
     """Of a history that does not tell."""
     sentence = f"Who wrote the change could not be found out. {why}"
-    return Finding(GATE, Verdict.INCONCLUSIVE, sentence, "nothing", ALLOWED)
+    return Finding(GATE, Verdict.INCONCLUSIVE, sentence, "nothing", ALLOWED, could_be_met=MENDED)
 
 
 def check_versions(before: Baseline, environment: str) -> Finding | None:
@@ -171,7 +190,8 @@ def check_versions(before: Baseline, environment: str) -> Finding | None:
     if count <= MOST_VERSIONS:
         return None
     sentence = f"What runs in {environment} carries {count} versions; at most {MOST_VERSIONS} are compared with."
-    return Finding(GATE, Verdict.INCONCLUSIVE, sentence, f"{count} versions", f"at most {MOST_VERSIONS}")
+    allowed, remedy = f"at most {MOST_VERSIONS}", "fewer version tags on the images that run, or one version in all"
+    return Finding(GATE, Verdict.INCONCLUSIVE, sentence, f"{count} versions", allowed, could_be_met=remedy)
 
 
 def check_authors(
@@ -187,8 +207,10 @@ def check_authors(
     measured = f"{_counted(len(commits), 'commit')}, {_people(len(people))}"
     if nameless := sorted(commit.sha[:12] for commit in commits.values() if commit.nameless):
         sentence = f"{_counted(len(nameless), 'commit')} without a known author: {_listed(nameless)}. {notes}".strip()
-        return Finding(GATE, Verdict.INCONCLUSIVE, sentence, measured, ALLOWED, evidence)
+        return Finding(GATE, Verdict.INCONCLUSIVE, sentence, measured, ALLOWED, evidence, could_be_met=SIGNED)
     sentence = f"{_told(len(commits), people, version, environment)} {notes}".strip()
+    if not before.is_whole:  # a first deployment must be possible, and it must be seen that this is an estimate
+        return Finding(GATE, Verdict.INCONCLUSIVE, sentence, measured, ALLOWED, evidence, waived=ESTIMATED)
     return Finding(GATE, Verdict.PASSED, sentence, measured, ALLOWED, evidence)
 
 
@@ -219,6 +241,8 @@ def _about_baseline(before: Baseline, environment: str) -> Iterable[str]:
         yield f"Nothing runs in {environment} yet, so {count}."
     elif before.unnamed:
         yield f"Nothing says which version {_listed(before.unnamed)} runs in {environment}, so {count}."
+    elif before.absent and before.served:
+        yield f"Of {_listed(before.absent)} nothing runs in {environment}: judged by what was promoted there last."
     elif before.absent:
         yield f"Of {_listed(before.absent)} nothing runs in {environment} yet: judged by the other services."
     if len(before.versions) > 1:

@@ -11,6 +11,7 @@ from rules.authorship import (
     cannot_know,
     check_authors,
     check_versions,
+    last_served,
     no_repository,
     recorded_versions,
 )
@@ -49,14 +50,16 @@ def written(promotion: Promotion, repository: str, before: Baseline, version: st
 
 
 def what_runs(promotion: Promotion) -> Baseline:
-    """The versions that run in the target."""
-    states = promotion.target.containers.states(promotion.services, promotion.target.environment.name)
+    """The versions that run in the target; of a service that is down, the one that was promoted there last."""
+    environment = promotion.target.environment.name
+    states = promotion.target.containers.states(promotion.services, environment)
     carried = {
         service.id: {digest: versions(promotion, service, digest) for digest in states[service.id].digests}
         for service in promotion.services
         if service.id in states
     }
-    return baseline(promotion.services, carried)
+    served = last_served(promotion.application.ledger.records(), environment)
+    return baseline(promotion.services, carried, served)
 
 
 def versions(promotion: Promotion, service: Service, digest: str) -> frozenset[str]:

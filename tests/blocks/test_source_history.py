@@ -239,6 +239,11 @@ def test_pages_that_end_too_early_are_an_outage() -> None:
         answering(comparison(total_commits=5), comparison(total_commits=5, commits=[])).authors(REPOSITORY, OLD, NEW)
 
 
+def test_a_page_that_comes_twice_hides_nobody() -> None:
+    with pytest.raises(Outage, match="with 2 commits, and gave 1"):
+        answering(comparison(total_commits=2)).authors(REPOSITORY, OLD, NEW)
+
+
 @pytest.mark.parametrize("listed", [{}, None, ["x"], [{"sha": NEW}]])
 def test_a_list_that_is_none_is_an_outage(listed: Any) -> None:
     with pytest.raises((Outage, Declined)):

@@ -107,8 +107,22 @@ def test_where_nothing_says_what_runs_the_newest_commits_count(running: dict[str
     case.vendors.wrote(NEW, ["c@x.example"])
     names, finding = case.ask()
     assert {ANNA, "c@x.example"} <= names
-    assert finding.verdict is Verdict.PASSED
+    assert (finding.verdict, finding.blocks) == (Verdict.INCONCLUSIVE, False)
     assert "one of the newest 100 commits" in finding.sentence
+
+
+def test_when_production_is_down_what_was_promoted_last_counts() -> None:
+    case = Case()
+    case.vendors.wrote("0000000", ["a@x.example"])
+    case.vendors.wrote(OLD, ["b@x.example"])
+    case.vendors.wrote(NEW, [ANNA])
+    details = {"version": OLD, "serving": {"events": OLD, "gateway": OLD}}
+    event = Event("run", "", "production", EventKind.COMPLETED, "It serves.", details)
+    case.records.append(chain(None, event, datetime.now(UTC)))
+    names, finding = case.ask()
+    assert ANNA in names
+    assert not {"a@x.example", "b@x.example"} & names
+    assert finding.verdict is Verdict.PASSED
 
 
 def test_a_history_that_does_not_know_the_version_blocks_and_is_told() -> None:

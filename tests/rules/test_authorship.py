@@ -20,6 +20,7 @@ from rules.authorship import (
     check_authors,
     check_versions,
     co_authors,
+    last_served,
     no_repository,
     recorded_versions,
     signature,
@@ -137,6 +138,14 @@ def test_nothing_runs_and_that_is_no_baseline() -> None:
     assert not found.is_whole
 
 
+def test_a_service_that_is_down_is_judged_by_what_it_ran_before() -> None:
+    down = baseline(SERVICES, {}, {"events": "1111111", "gateway": "1111111", "gone": "9999999"})
+    assert down == Baseline(("1111111",), absent=("events", "gateway"), served=True)
+    assert down.is_whole
+    one = baseline(SERVICES, carried(events="2222222"), {"events": "9999999", "gateway": "1111111"})
+    assert one == Baseline(("1111111", "2222222"), absent=("gateway",), served=True)
+
+
 def planned(previous: Record | None, kind: EventKind, **details: object) -> Record:
     event = Event("run", "", "production", kind, "A plan.", details)
     return chain(previous, event, datetime(2026, 11, 23, tzinfo=UTC))
@@ -149,6 +158,17 @@ def test_the_ledger_knows_images_that_the_registry_has_forgotten() -> None:
     records = [first, other, strange, planned(strange, EventKind.PLAN, version="4444444")]
     assert recorded_versions(records, "gateway", "sha256:a") == {"1111111"}
     assert recorded_versions(records, "events", "sha256:a") == frozenset()
+
+
+def test_the_ledger_knows_what_was_promoted_last() -> None:
+    old = planned(None, EventKind.COMPLETED, serving={"events": "1111111", "gateway": "1111111"})
+    new = planned(old, EventKind.COMPLETED, serving={"events": "2222222"})
+    dry = planned(new, EventKind.COMPLETED, dry_run=True)
+    broken = planned(dry, EventKind.PUT_BACK, serving={"events": "3333333"})
+    strange = planned(broken, EventKind.COMPLETED, serving={"gateway": "../admin"})
+    records = [old, new, dry, broken, strange]
+    assert last_served(records, "production") == {"events": "2222222", "gateway": "1111111"}
+    assert last_served(records, "staging") == {}
 
 
 # --- the finding -----------------------------------------------------------------------------------------------------
@@ -200,6 +220,10 @@ def test_a_commit_that_is_new_to_several_versions_counts_once() -> None:
     ("before", "told"),
     [
         (Baseline((), absent=("events",)), "Nothing runs in production yet, so everybody counts who wrote one of the"),
+        (
+            Baseline(("1111111",), absent=("gateway",), served=True),
+            "Of gateway nothing runs in production: judged by what was promoted there last.",
+        ),
         (Baseline((), unnamed=("events",)), "Nothing says which version events runs in production"),
         (Baseline(("1111111",), unnamed=("gateway",)), "Nothing says which version gateway runs"),
         (Baseline(("1111111",), absent=("gateway",)), "Of gateway nothing runs in production yet"),
@@ -207,7 +231,9 @@ def test_a_commit_that_is_new_to_several_versions_counts_once() -> None:
 )
 def test_what_is_not_known_of_production_is_told(before: Baseline, told: str) -> None:
     finding = check(Authors("", Relation.NEWEST, commits(LEA)), before=before)
-    assert finding.verdict is Verdict.PASSED
+    assert finding.verdict is (Verdict.PASSED if before.is_whole else Verdict.INCONCLUSIVE)
+    assert bool(finding.waived) is not before.is_whole
+    assert not finding.blocks
     assert told in finding.sentence
     assert "the newest commits...2222222" in finding.evidence
 
@@ -217,12 +243,14 @@ def test_a_commit_by_nobody_known_blocks(signatures: tuple[Signature, ...]) -> N
     finding = check(Authors("1111111", Relation.AHEAD, (Commit("abcdef1234567890", signatures), *commits(LEA))))
     assert finding.verdict is Verdict.INCONCLUSIVE
     assert finding.blocks
+    assert finding.could_be_met
     assert "1 commit without a known author: abcdef123456" in finding.sentence
 
 
 def test_no_answer_at_all_blocks() -> None:
     assert check().blocks
     assert cannot_know("GitHub says no.").blocks
+    assert cannot_know("GitHub says no.").could_be_met
 
 
 def test_without_a_repository_the_finding_says_so_and_does_not_block() -> None:
