@@ -182,6 +182,7 @@ def stay(supervisor: Supervisor, narrator: Narrator) -> None:
     """Until a person ends it. Raises ChildDied when a process does."""
     narrator.heading("Yours now. Ctrl-C ends everything")
     narrator.say("Break something in the control room and promote again: Prefect, Deployments, promote-to-staging, Run")
+    narrator.say("Or promote-to-production: the control room makes change tickets, and has the approvers' codes")
     with contextlib.suppress(Stopped):
         while True:
             supervisor.check()

@@ -10,6 +10,7 @@ const SIGNS = {
   hourglass: ["◔", "live"], hourglass_flowing_sand: ["◔", "live"], rocket: ["➤", "live"], bell: ["◆", "warning"],
   heavy_minus_sign: ["–", "warning"], leftwards_arrow_with_hook: ["↩", "warning"], rewind: ["↩", "warning"], lock: ["◆", "live"], tada: ["★", "good"],
   hatching_chick: ["○", "live"], baby_chick: ["◔", "live"], arrow_forward: ["➤", "live"], raised_hand: ["◆", "warning"],
+  ballot_box_with_check: ["✔", "good"], wastebasket: ["✖", "warning"], alarm_clock: ["◔", "warning"], fast_forward: ["➤", "warning"],
 };
 const sign = (name) => SIGNS[name] && h("span", { class: `sign ${SIGNS[name][1]}`, title: name }, SIGNS[name][0]);
 

@@ -43,7 +43,7 @@ function flags(state) {
         h("td", { title: flag.description }, h("span", { class: "mono" }, flag.key), " ",
           flag.tags.map((tag) => h("span", { class: `tag ${tag === "promote" ? "accent" : ""}` }, tag))),
         environments.map((environment) => h("td", {}, setting(flag, flag.environments[environment.key]))))))),
-    approvals.length ? null : h("p", { class: "faint note" }, "No approval was asked for yet."),
+    approvals.length ? null : h("p", { class: "faint note" }, "No approval of a flag was asked for yet."),
   ];
 }
 
