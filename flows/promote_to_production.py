@@ -5,8 +5,6 @@ from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from tasks.snapshots import take_snapshot
-from tasks.tickets import link_ticket, ticket_under_way
 
 from rules.production_policies import Emergency
 from tasks.announcing import announce_cancellation
@@ -30,6 +28,8 @@ from tasks.production import (
 )
 from tasks.promotions import pin_release, plan_promotion, publish_plan
 from tasks.rollouts import roll_out_in_waves
+from tasks.snapshots import take_snapshot
+from tasks.tickets import link_ticket, ticket_under_way
 from tasks.timing import wait_for_its_time
 
 
