@@ -86,7 +86,11 @@ def test_the_newest_commits_are_those_up_to_the_version(history: SourceHistory, 
 
 def test_an_unknown_commit_is_declined_and_says_what_to_look_at(history: SourceHistory, state: VendorState) -> None:
     state.source.gone.add(NEW)
-    for ask in (lambda: history.authors(REPOSITORY, OLD, NEW), lambda: history.newest(REPOSITORY, NEW)):
+    asks: list[Callable[[], object]] = [
+        lambda: history.authors(REPOSITORY, OLD, NEW),
+        lambda: history.newest(REPOSITORY, NEW),
+    ]
+    for ask in asks:
         with pytest.raises(Declined, match="Was the version pushed"):
             ask()
 
@@ -125,18 +129,20 @@ def test_a_used_up_rate_limit_is_an_outage_until_its_reset(clock: ManualClock) -
     "name", ["", "batbern", "batbern/..", "batbern/a/b", "../x", "-a/b", "a/b?x=1", "a/b#", "a /b"]
 )
 def test_what_is_no_repository_never_gets_into_an_address(history: SourceHistory, name: str) -> None:
-    for ask in (lambda: history.authors(name, OLD, NEW), lambda: history.newest(name, NEW)):
+    asks: list[Callable[[], object]] = [lambda: history.authors(name, OLD, NEW), lambda: history.newest(name, NEW)]
+    for ask in asks:
         with pytest.raises(InvalidInput, match="Mend the catalogue"):
             ask()
 
 
 @pytest.mark.parametrize("sha", ["", "main", "111111", "1111111~1", "1111111/../x", "AAAAAAA", "1" * 41, "1111111\n"])
 def test_what_is_no_sha_never_gets_into_an_address(history: SourceHistory, sha: str) -> None:
-    for ask in (
+    asks: list[Callable[[], object]] = [
         lambda: history.authors(REPOSITORY, sha, NEW),
         lambda: history.authors(REPOSITORY, OLD, sha),
         lambda: history.newest(REPOSITORY, sha),
-    ):
+    ]
+    for ask in asks:
         with pytest.raises(InvalidInput, match="version"):
             ask()
 
