@@ -3,7 +3,6 @@
 Who must be there is asked only where the chain has a production environment. That what is there is right is always.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,8 +20,10 @@ from rules.wall_clocks import A_DATE, A_TIME, A_ZONE, first_moment, last_moment,
 
 PERSON = re.compile(r"[a-z][a-z0-9._-]{0,62}")
 PROJECT = re.compile(r"[A-Z][A-Z0-9_]+")
-REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]+(?<!\.git)")
 SOMETHING = "not empty"
+MOST = 10_000
+"""Hours, minutes or attempts. Far more could not even be added to a time."""
 
 Path = tuple[str | int, ...]
 
@@ -58,16 +59,25 @@ def _people(people: Mapping[str, Person]) -> Iterator[Problem]:
             yield Problem(("people", key, "id"), key, allowed)
         yield from _filled(("people", key), person, "name")
         others = [it for it in people.values() if it is not person]
+        yield from _shared(("people", key, "name"), person.name, others)
         for account in person.accounts:
             yield from _account(("people", key, "accounts"), account, others)
 
 
 def _account(path: Path, account: str, others: Sequence[Person]) -> Iterator[Problem]:
-    """Whoever has another one's account would be counted, or excluded, in that one's stead."""
     if not account.strip():
         yield Problem(path, account, SOMETHING)
-    if sharing := [it for it in others if is_among(it, [account])]:
-        yield Problem(path, account, f"what only one person goes by; {listed(sharing, 'and')} does, too")
+    yield from _shared(path, account, others)
+
+
+def _shared(path: Path, text: str, others: Sequence[Person]) -> Iterator[Problem]:
+    """Whoever goes by what another one goes by would be counted, or excluded as an author, in that one's stead.
+
+    Namesakes, too: the page that asks for approvals and the audit trail tell people by their names.
+    """
+    if sharing := [it.id for it in others if is_among(it, [text])]:
+        allowed = f"what only one person goes by; {', '.join(sharing)} does, too: add what tells them apart"
+        yield Problem(path, text, allowed)
 
 
 def _policy(path: Path, policy: ApprovalPolicy) -> Iterator[Problem]:
@@ -177,7 +187,7 @@ def _others(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(("emergency", "waivable"), [*map(str, waivable)], "each gate once")
     repository = catalogue.history.repository
     if repository and not REPOSITORY.fullmatch(repository):
-        yield Problem(("history", "repository"), repository, "owner/name")
+        yield Problem(("history", "repository"), repository, "owner/name, without .git")
 
 
 def _filled(path: Path, policy: object, *keys: str) -> Iterator[Problem]:
@@ -189,8 +199,8 @@ def _filled(path: Path, policy: object, *keys: str) -> Iterator[Problem]:
 def _numbers(path: Path, policy: object, *keys: str) -> Iterator[Problem]:
     for key in keys:
         value = getattr(policy, key)
-        if not (math.isfinite(value) and value > 0):
-            yield Problem((*path, key), value, "a number above 0")
+        if not 0 < value <= MOST:  # which NaN is not either
+            yield Problem((*path, key), value, f"a number above 0, at most {MOST}")
 
 
 def _reads(path: Path, read: Callable[[str], Any], text: str, allowed: str) -> Iterator[Problem]:

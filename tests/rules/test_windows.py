@@ -422,7 +422,8 @@ def test_what_is_no_time_zone_is_refused(name: str) -> None:
 # ------------------------------------------------------------------------------------------------- at every moment
 
 ZONES = ("Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana")
-JUMPS = [zurich("2026-10-25T00:00"), zurich("2027-03-28T00:00"), datetime(2026, 11, 1, 5, tzinfo=UTC)]
+JUMPS = [zurich("2026-10-25T00:00"), zurich("2027-03-28T00:00"), zurich("2027-10-31T00:00")]
+JUMPS += [datetime(2026, 11, 1, 5, tzinfo=UTC)]
 JUMPS += [datetime(2027, 3, 14, 5, tzinfo=UTC), datetime(2026, 10, 3, 15, tzinfo=UTC), datetime(2027, 4, 3, tzinfo=UTC)]
 times = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.sampled_from([0, 15, 30, 45]))
 windows = st.builds(
