@@ -24,8 +24,8 @@ IMAGE, FLAG = "image", "flag"
 _ADDRESS = re.compile(r"https?://[^\s()<>\[\]|\\\"'`]{1,500}")
 EMERGENCY = "EMERGENCY"
 
-TO_DO = "**Scroll this text before you decide below**: it goes on, behind the form."
-"""On a usual screen the form leaves eight lines of it in sight, and no scroll bar."""
+TO_DO = "**Read this to its end before you decide**: scroll, the form is below it."
+"""Without a scroll bar in sight: of a usual plan the dialog shows twenty lines, in Prefect's old UI three."""
 FORM = (
     "**approver**: you, by your id, name or account in the catalogue.",
     (
@@ -222,7 +222,8 @@ def _finding(finding: Finding) -> str:
         for name, value in (("measured", finding.measured), ("allowed", finding.allowed))
         if value
     )
-    why = f" Excused because: {_text(finding.waived, WORDS * 2)}" if finding.waived else ""
+    said = finding.waived in finding.sentence
+    why = "" if said else f" Excused because: {_text(finding.waived, WORDS * 2)}"
     return f"**{_text(finding.gate, NAME)}** ({state}): {_text(finding.sentence)}{f' ({seen})' if seen else ''}{why}"
 
 

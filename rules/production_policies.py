@@ -5,7 +5,7 @@ they must satisfy.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -142,10 +142,12 @@ class HistoryPolicy:
 class Emergency:
     """A hotfix that cannot wait: why, for which incident, and which gates it leaves out."""
 
-    reason: str
-    incident: str
-    """Key or address under which the incident is known."""
-    waives: tuple[Waivable, ...] = ()
+    reason: str = field(metadata={"description": "Why it cannot wait. It stands in the channel and in the ledger."})
+    incident: str = field(metadata={"description": "Key or address under which the incident is known."})
+    waives: tuple[Waivable, ...] = field(
+        default=(), metadata={"description": "The gates that it leaves out. All others are to be met all the same."}
+    )
+    # the descriptions are what the Run form says below each field
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,9 @@ def run_page(summary: RunSummary, records: Sequence[Record], head: Head | None =
 def headline(summary: RunSummary, records: Iterable[Record]) -> str:
     """As people hear it in the chat; of a dry run, which nobody hears of, that it was one."""
     if any(record.event.details.get("dry_run") for record in records):
-        return f"{headline_of(summary).removesuffix('succeeded')}could be promoted (dry run)"
+        told = headline_of(summary)
+        met = told.removesuffix("succeeded")
+        return f"{told} (dry run)" if met == told else f"{met}could be promoted (dry run)"
     return headline_of(summary)
 
 

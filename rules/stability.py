@@ -1,7 +1,8 @@
 """Whether the source environment has stood still and healthy long enough for its release to be promoted."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from rules.catalogue import StabilityPolicy
 from rules.releases import ServiceState
@@ -34,7 +35,15 @@ def _judge(
             f"{state.crashed_tasks} tasks of {service} stopped by themselves in {environment} within the last hour."
         )
         return Finding(gate, Verdict.FAILED, sentence, f"{state.crashed_tasks} stopped tasks", "none")
-    return _judge_age(gate, service, (now - state.deployed_at).total_seconds() / 60, policy, environment)
+    found = _judge_age(gate, service, (now - state.deployed_at).total_seconds() / 60, policy, environment)
+    too_young = found.verdict is Verdict.FAILED
+    return replace(found, could_be_met=_old_enough(state.deployed_at, policy)) if too_young else found
+
+
+def _old_enough(deployed_at: datetime, policy: StabilityPolicy) -> str:
+    """The first whole minute at which it will have run long enough, if nothing changes until then."""
+    at = deployed_at.astimezone(UTC) + timedelta(minutes=policy.minutes + 1, microseconds=-1)
+    return f"from {at:%Y-%m-%d %H:%M} UTC, if nothing changes until then"
 
 
 def _judge_age(gate: str, service: str, minutes: float, policy: StabilityPolicy, environment: str) -> Finding:

@@ -37,12 +37,18 @@ def why_not_rows(findings: Iterable[Finding], emergency: EmergencyPolicy) -> lis
         {
             "gate": it.gate,
             "state": state(it),
-            "why": f"{it.sentence} Excused because: {it.waived}" if it.waived else it.sentence,
+            "why": _why(it),
             COULD_BE_MET: it.could_be_met if it.blocks else "",
             WHO_MAY: who_may_waive(it, emergency),
         }
         for it in ordered
     ]
+
+
+def _why(finding: Finding) -> str:
+    """The sentence, and the excuse unless the sentence has it already."""
+    said = finding.waived in finding.sentence
+    return finding.sentence if said else f"{finding.sentence} Excused because: {finding.waived}"
 
 
 def state(finding: Finding) -> str:

@@ -12,7 +12,8 @@ from rules.probing import HealthAnswer, judge_health, judge_smoke, judge_soak
 from rules.records import EventKind
 from rules.stability import check_stability
 from rules.vocabulary import Finding, Service, Verdict, unmet
-from tasks.artifacts import artifact_key, publish_findings
+from rules.why_not import why_not_page
+from tasks.artifacts import artifact_key, publish_findings, publish_markdown
 from tasks.evidence import record_validated
 from tasks.feature_flags import verify_flags
 from tasks.kinds import asking
@@ -102,9 +103,20 @@ def check_arrived(promotion: Promotion, plan: Plan) -> tuple[Finding, ...]:
 def refuse_unless_met(promotion: Promotion, plan: Plan | None, findings: tuple[Finding, ...]) -> Plan:
     """Publishes and records all findings. The plan when every gate is met, else a refusal that lists the unmet."""
     conclude(promotion, plan, findings, "gates", f"Gates of {promotion}")
-    if plan is None or unmet(findings):
+    may_not = plan is None or bool(unmet(findings))
+    if promotion.terms and (promotion.dry_run or may_not):
+        publish_why_not(promotion, findings)
+    if plan is None or may_not:
         raise refuse(promotion, findings)
     return plan
+
+
+def publish_why_not(promotion: Promotion, findings: tuple[Finding, ...]) -> None:
+    """On a page: in the table of findings one would have to scroll aside to see who may leave a gate out."""
+    key = artifact_key(promotion.application.name, promotion.target.environment.name, "why not")
+    catalogue = promotion.catalogue
+    page = why_not_page(findings, catalogue.emergency, catalogue.people)
+    publish_markdown(key, page, f"Why {promotion} may not begin, or that it may")
 
 
 def conclude(promotion: Promotion, plan: Plan | None, findings: tuple[Finding, ...], key: str, title: str) -> None:

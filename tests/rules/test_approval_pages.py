@@ -229,6 +229,17 @@ def test_what_is_not_met_comes_first_then_what_is_excused_and_what_passed_is_cou
     assert "**health** (NOT MET): gateway is DOWN. (measured DOWN, allowed UP)" in told
     assert "**load** (excused, not passed): Not validated. Excused because: not yet" in told
     assert told.index("**health**") < told.index("**load**")
+
+
+def test_an_excuse_that_the_sentence_has_already_is_not_said_twice() -> None:
+    finding = Finding(
+        "load", Verdict.INCONCLUSIVE, "Not validated. There is no such gate.", waived="There is no such gate."
+    )
+    assert drawn(page(findings=(finding,))).count("There is no such gate.") == 1
+
+
+def test_what_passed_is_not_listed() -> None:
+    told = drawn(page(findings=(Finding("smoke", Verdict.PASSED, "It answers in time."),)))
     assert "answers in time" not in told
 
 

@@ -107,6 +107,12 @@ def test_a_dry_run_is_not_called_a_success() -> None:
     assert "succeeded" not in told
 
 
+def test_a_dry_run_that_was_refused_is_not_said_to_be_possible() -> None:
+    told = page((EventKind.STARTED, {"dry_run": True}), (EventKind.REFUSED, {}))
+    assert "was refused; nothing was changed (dry run)" in told
+    assert "could be promoted" not in told
+
+
 def test_the_proof_is_one_command_away() -> None:
     told = page((EventKind.COMPLETED, {}))
     assert f"audit verify --expect {'c' * 64}" in told

@@ -32,6 +32,18 @@ def test_the_refusal_says_when_to_try_again() -> None:
         [EVENTS], {"events": replace(STEADY, deployed_at=NOW - timedelta(minutes=30))}, StabilityPolicy(), NOW, "dev"
     )
     assert finding.sentence == "events was deployed to dev 30 minutes ago; try again in 90 minutes."
+    assert finding.could_be_met == "from 2026-11-22 13:30 UTC, if nothing changes until then"
+
+
+def test_at_the_minute_that_the_refusal_names_it_is_stable() -> None:
+    deployed = NOW - timedelta(minutes=30, seconds=-0.5)
+    [young] = check_stability(
+        [EVENTS], {"events": replace(STEADY, deployed_at=deployed)}, StabilityPolicy(), NOW, "dev"
+    )
+    told = young.could_be_met.removeprefix("from ").partition(" UTC")[0]
+    then = datetime.strptime(told, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    [old] = check_stability([EVENTS], {"events": replace(STEADY, deployed_at=deployed)}, StabilityPolicy(), then, "dev")
+    assert old.verdict is Verdict.PASSED
 
 
 def test_every_service_counts_not_the_first_one_only() -> None:
@@ -54,7 +66,10 @@ def test_tasks_that_stop_by_themselves_are_not_stable_however_old_the_deployment
 
 
 def test_a_deployment_from_the_future_proves_nothing() -> None:
-    assert verdict_of(replace(STEADY, deployed_at=NOW + timedelta(minutes=1))) is Verdict.INCONCLUSIVE
+    future = replace(STEADY, deployed_at=NOW + timedelta(minutes=1))
+    [finding] = check_stability([EVENTS], {"events": future}, StabilityPolicy(), NOW, "dev")
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert not finding.could_be_met, "by a clock that is wrong nobody can say when"
 
 
 def test_the_time_zone_of_the_answer_does_not_matter() -> None:
