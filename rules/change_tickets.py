@@ -241,5 +241,22 @@ def final_status(story: Sequence[Record], policy: TicketPolicy) -> str:
     }.get(ending.event.kind, "")
 
 
+def later_run(records: Iterable[Record], story: Sequence[Record]) -> str:
+    """Id of a run that had its turn after this one, by the same ticket; empty: none had.
+
+    What the ticket hears late must not pull it away from there. Whose turn it was says the lock: it is given back
+    before the ending is recorded, and the next run may be quicker. `records`: of the application, the oldest first.
+    """
+    key = ticket_of(story)
+    turn = max((it.seq for it in story if it.event.kind is EventKind.LOCK_TAKEN), default=story[-1].seq)
+    tickets: dict[str, str] = {}
+    for record in records:
+        run_id = record.event.run_id
+        tickets[run_id] = ticket_of([record]) or tickets.get(run_id, "")
+        if record.seq > turn and record.event.kind is EventKind.LOCK_TAKEN and tickets[run_id] == key:
+            return run_id
+    return ""
+
+
 def _is_for(details: Mapping[str, Any], where: str, environment: str, version: str) -> bool:
     return where == environment and details.get("version") == version and is_ticket_key(str(details.get("ticket")))

@@ -22,6 +22,7 @@ from rules.change_tickets import (
     final_status,
     has_heard,
     is_ticket_key,
+    later_run,
     no_project,
     nothing_to_make,
     ticket_made_for,
@@ -199,12 +200,20 @@ def tell_ending(application: Application, run_id: str) -> str:
     key, kind = ticket_of(story), ending.event.kind.value
     setting, sign = _setting(application, run_id), marker(run_id, kind)
     application.tickets.comment(key, ending_comment(setting, story, FLOW, sign), sign)
-    status = final_status(story, policy)
     sentence = f"{key} knows that run {run_id} ended: {kind.replace('_', ' ')}."
-    if status:
-        moved = application.tickets.move(key, status, via=policy.under_way)
-        sentence = f"{sentence} {_moved(application, key, run_id, moved, status)}"
-    return _note(application, story, kind, sentence)
+    return _note(application, story, kind, f"{sentence} {_moved_on(application, story)}".strip())
+
+
+def _moved_on(application: Application, story: Sequence[Record]) -> str:
+    """Where the ticket of a run that ended is moved to, as a sentence; empty where policy leaves it."""
+    policy, key = application.catalogue.tickets, ticket_of(story)
+    status = final_status(story, policy)
+    if not status:
+        return ""
+    if later := later_run(application.ledger.records(), story):
+        return f"{key} stays where run {later} has it."
+    moved = application.tickets.move(key, status, via=policy.under_way)
+    return _moved(application, key, story[0].event.run_id, moved, status)
 
 
 def _moved(application: Application, key: str, run_id: str, moved: Moved, status: str) -> str:

@@ -34,7 +34,7 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def ui() -> Any:
     from prefect.settings import PREFECT_UI_URL, temporary_settings
 
@@ -414,6 +414,43 @@ def test_a_run_that_is_at_its_end_just_now_tells_its_ticket_itself(world: World)
     world.run_until(EventKind.COMPLETED)
     assert tell_untold(world.application, world.book.now, lambda run_id: run_id != RUN) == ()
     assert world.site.line.asked == []
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_what_is_told_late_does_not_move_a_ticket_by_which_a_later_run_goes(ended: bool) -> None:
+    world = World()
+    world.run_until(EventKind.LOCK_TAKEN, EventKind.PUT_BACK)
+    world.run_until(EventKind.LOCK_TAKEN, run="0199-run-2")
+    tell_under_way(world.application, "0199-run-2")
+    if ended:
+        world.write(EventKind.COMPLETED, "0199-run-2")
+        tell_ending(world.application, "0199-run-2")
+    before = world.site.status()
+    [told] = keep(world)
+    assert world.site.status() == before == ("Done" if ended else "Implementing")
+    assert "stays where run 0199-run-2 has it" in told
+    assert not any("by hand" in text for text in world.site.comments())
+    assert "Rolled back" in world.site.comments()[-1]
+
+
+def test_the_next_run_may_be_quicker_to_take_the_lock_than_the_ending_is_to_be_recorded(world: World) -> None:
+    world.run_until(EventKind.LOCK_TAKEN, EventKind.LOCK_RELEASED)
+    world.run_until(EventKind.LOCK_TAKEN, run="0199-run-2")
+    tell_under_way(world.application, "0199-run-2")
+    world.write(EventKind.PUT_BACK)
+    tell_ticket(world.application, RUN)
+    assert world.site.status() == "Implementing"
+    world.write(EventKind.COMPLETED, "0199-run-2")
+    tell_ticket(world.application, "0199-run-2")
+    assert world.site.status() == "Done"
+
+
+def test_a_run_by_another_ticket_or_one_that_changed_nothing_does_not_keep_a_ticket_from_moving(world: World) -> None:
+    world.run_until(EventKind.LOCK_TAKEN, EventKind.COMPLETED)
+    world.run_until(EventKind.REJECTED, run="0199-run-2")
+    world.run_until(EventKind.LOCK_TAKEN, run="0199-run-3", ticket=WAITING)
+    keep(world)
+    assert world.site.status() == "Done"
 
 
 def test_what_could_not_be_told_for_a_month_is_let_go(world: World) -> None:
