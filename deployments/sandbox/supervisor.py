@@ -27,7 +27,7 @@ from deployments.sandbox.runs import Prefect
 from deployments.sandbox.settings import LOOPBACK, Settings, write_whole
 from rules.records import EventKind, Record
 
-POOL, WORKER = "promotions", "worker"
+POOL, WORKER, SERVER = "promotions", "worker", "Prefect server"
 PATIENCE_SECONDS = 120.0
 """A part that is not ready after this long is given up; a loaded machine may need many times the usual."""
 ENDING_SECONDS = 5.0
@@ -111,15 +111,20 @@ class Supervisor:
 
     def kill_worker(self) -> int:
         """End the worker and everything that it started at once, as a power cut would. How many processes."""
-        worker = next(child for child in self._children if child.name == WORKER)
-        self._children.remove(worker)
-        killed = processes.kill_with_children(worker)
-        worker.log.rename(worker.log.with_name("worker-killed.log"))
-        return killed
+        return self._kill(WORKER)
 
     def start_worker(self) -> None:
         command = ["worker", "start", "--pool", POOL, "--type", "process", "--name", "sandbox"]
         self._start(WORKER, [sys.executable, "-m", "prefect", *command], self._worker_variables())
+
+    def kill_server(self) -> int:
+        """End the Prefect server at once, as a power cut would. Its database lives on. How many processes."""
+        return self._kill(SERVER)
+
+    def start_server(self) -> None:
+        """A new one, at the same address and with the same database; returns when it answers."""
+        self._start(SERVER, self._server_command(), self._server_variables())
+        self._until(self.prefect.answers, SERVER)
 
     def ledger_says(self, run_id: str) -> str:
         """Why a roll-out that this run began was taken back; empty when the ledger does not say."""
@@ -169,11 +174,10 @@ class Supervisor:
         self._start("world", [*self._programs.world, *self._settings_option()], output=world_answer)
         self._until(self._database.answers, "PostgreSQL")
         self._database.create("prefect")
-        server = ["server", "start", "--host", LOOPBACK, "--port", str(self.settings.ports.ui)]
-        self._start("Prefect server", [sys.executable, "-m", "prefect", *server], self._server_variables())
+        self._start(SERVER, self._server_command(), self._server_variables())
         self.world = self._until(lambda: ready_line(world_answer), "world")
         self.settings.write(self._database.url(), self.world)
-        self._until(self.prefect.answers, "Prefect server")
+        self._until(self.prefect.answers, SERVER)
         self.prefect.create_pool(POOL)
         self._start_worker_and_register()
 
@@ -189,10 +193,21 @@ class Supervisor:
             raise RegistrationFailed(f"Registering blocks and deployments failed:\n{registration.last_lines(30)}")
         self._until(lambda: self.prefect.workers_online(POOL) > 0, "worker")
 
+    def _server_command(self) -> list[str]:
+        server = ["server", "start", "--host", LOOPBACK, "--port", str(self.settings.ports.ui)]
+        return [sys.executable, "-m", "prefect", *server]
+
     def _start(self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None, **how: Any) -> Child:
         child = processes.start(name, command, self._variables | dict(more or {}), self.settings.logs, **how)
         self._children.append(child)
         return child
+
+    def _kill(self, name: str) -> int:
+        child = next(child for child in self._children if child.name == name)
+        self._children.remove(child)
+        killed = processes.kill_with_children(child)
+        child.log.rename(child.log.with_name(f"{child.log.stem}-killed.log"))
+        return killed
 
     def _until(self, ready: Callable[[], processes.Answer | None], name: str) -> processes.Answer:
         answer = wait_until(ready, name, PATIENCE_SECONDS, self.check)
@@ -241,7 +256,7 @@ class Supervisor:
         """The worker first and PostgreSQL last; the guardian ends what these have started themselves."""
         self._end({WORKER}, WORKER_PATIENCE_SECONDS)
         self._close_runs()
-        self._end({"Prefect server", "world"}, ENDING_SECONDS)
+        self._end({SERVER, "world"}, ENDING_SECONDS)
         self._end({"PostgreSQL"}, ENDING_SECONDS)
 
     def _end(self, names: set[str], seconds: float) -> None:
