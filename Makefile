@@ -10,7 +10,7 @@ ENV := PREFECT_HOME=$(CURDIR)/.state/prefect DO_NOT_TRACK=1 PREFECT_SERVER_ANALY
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
-demo: $(VENV)/.run      ## watch a release being promoted and a bad one taken back, in about two minutes
+demo: $(VENV)/.run      ## watch a release walk to production and a bad one taken back, in about five minutes
 	@$(BIN)/python -m deployments.sandbox --demo $(ARGS)
 
 sandbox: $(VENV)/.run   ## the whole world on this machine, until Ctrl-C

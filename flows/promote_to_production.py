@@ -29,6 +29,7 @@ from tasks.production import (
 from tasks.promotions import pin_release, plan_promotion, publish_plan
 from tasks.rollouts import roll_out_in_waves
 from tasks.snapshots import take_snapshot
+from tasks.superseding import stop_if_superseded
 from tasks.tickets import link_ticket, ticket_under_way
 from tasks.timing import wait_for_its_time
 
@@ -71,6 +72,7 @@ def promote_to_production(  # noqa: PLR0917 - the fields of the Run form
     """
     terms = read_terms(requested_by, change_ticket, start_at, next_window, emergency)
     promotion = begin_production(application, version, terms, strategy, dry_run)
+    stop_if_superseded(promotion)
     look_back(promotion)
     release, findings = pin_release(promotion)
     special, authors = check_production(promotion, release)

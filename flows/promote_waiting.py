@@ -5,9 +5,9 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
-from tasks.tickets import tell_untold_tickets
 
 from tasks.keeping import look_after_waiting_runs
+from tasks.tickets import tell_untold_tickets
 
 
 @flow(name="promote-waiting", flow_run_name="{application}-waiting", persist_result=False)
@@ -23,4 +23,4 @@ def promote_waiting(application: str) -> State[Any]:
     """
     told = look_after_waiting_runs(application)
     tickets = tell_untold_tickets(application)
-    return Completed(message=" ".join((*told, *tickets)) or "Nothing waits.")
+    return Completed(message=" ".join((*told, *tickets)) or "Nothing is due.")

@@ -37,8 +37,12 @@ class Refused(PromotionError):
 
     def __init__(self, subject: str, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
-        reasons = " ".join(f"[{finding.gate}] {finding.sentence}" for finding in unmet(findings))
-        super().__init__(f"{subject} refused: {reasons}")
+        super().__init__(f"{subject} refused: {' '.join(_reason(finding) for finding in unmet(findings))}")
+
+
+def _reason(finding: Finding) -> str:
+    met = f" Could be met: {finding.could_be_met.removesuffix('.')}." if finding.could_be_met else ""
+    return f"[{finding.gate}] {finding.sentence}{met}"
 
 
 class Rejected(PromotionError):

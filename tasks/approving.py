@@ -180,12 +180,21 @@ def record_approved(promotion: Promotion, plan: Plan, now: Standing) -> None:
 def refuse_if_over(promotion: Promotion, case: Case, now: Standing) -> None:
     """Raises Rejected when people said no, when nobody said yes in time, or when it is answered without end."""
     if now.rejected_by is not None:
-        raise Rejected(now.sentence)
+        raise Rejected(last_word(promotion) or now.sentence)
     if datetime.now(UTC) > case.deadline:
         raise Rejected(f"Nobody approved in time, which was until {case.deadline:%Y-%m-%d %H:%M} UTC. {now.sentence}")
     tried = sum(1 for _ in answers(promotion))
     if tried >= MOST_ANSWERS:
         raise Rejected(f"After {tried} answers it is still not approved; that is no way to approve. {now.sentence}")
+
+
+def last_word(promotion: Promotion) -> str:
+    """Who rejected it, and why."""
+    mine = (it.event for it in promotion.application.ledger.records(promotion.run_id))
+    said = [
+        it.sentence for it in mine if it.kind is EventKind.APPROVAL_GIVEN and it.details["decision"] == Decision.REJECT
+    ]
+    return said[0] if said else ""
 
 
 # ------------------------------------------------------------------------------------------------ the question

@@ -4,15 +4,27 @@ from rules.errors import Superseded
 from rules.records import EventKind
 from rules.waiting import newer, older, superseded_by, waiting_runs, was_asked
 from tasks.announcing import run_link
-from tasks.kinds import acting
+from tasks.kinds import acting, asking
 from tasks.promotions import Promotion
 from tasks.records import write
 from tasks.waking import wake
 
 
+@asking("look for a newer plan")
+def stop_if_superseded(promotion: Promotion) -> None:
+    """Ends this run when a newer one took its place while it waited. Asked first: the gates are not its any more.
+
+    Raises:
+        Superseded: there is a newer one.
+
+    """
+    if by := superseded_by(promotion.application.ledger.records(), promotion.run_id):
+        raise superseded(by)
+
+
 @acting("take the place of older plans")
 def take_place(promotion: Promotion) -> None:
-    """Ends this run when a newer one took its place; else takes the place of the older ones, once.
+    """Takes the place of the older runs that wait, once; of two that come at the same moment the newer one does.
 
     Raises:
         Superseded: there is a newer one.
@@ -23,10 +35,14 @@ def take_place(promotion: Promotion) -> None:
     waiting = waiting_runs(records, environment)
     by = superseded_by(records, promotion.run_id) or next((it.run_id for it in newer(waiting, mine[0].seq)), "")
     if by:
-        raise Superseded(f"A newer plan took the place of this one: run {by}. {run_link(by)}".strip())
+        raise superseded(by)
     if was_asked(mine):
         return
     for run in older(waiting, mine[0].seq):
         sentence = f"The newer plan of this run takes the place of run {run.run_id}."
         write(promotion.application.ledger, EventKind.SUPERSEDES, environment, sentence, run=run.run_id)
         wake(run.run_id, f"a newer plan, of run {promotion.run_id}, takes its place")
+
+
+def superseded(by: str) -> Superseded:
+    return Superseded(f"A newer plan took the place of this one: run {by}. {run_link(by)}".strip())
