@@ -94,9 +94,9 @@ def _waiting(run_id: str, story: Sequence[Record], superseded: str) -> WaitingRu
     if not asked or any(record.event.kind in GOES_ON for record in story):
         return None
     last = asked[-1].event
-    approved = _last(story, EventKind.APPROVED)
-    approved_now = approved is not None and approved.event.plan_hash == last.plan_hash
-    waiting, reminded = _last(story, EventKind.WAITING), _last(story, EventKind.REMINDED)
+    approved_now = any(it.event.kind is EventKind.APPROVED for it in since(story, EventKind.APPROVAL_ASKED))
+    waiting = _last(since(story, EventKind.APPROVED), EventKind.WAITING)
+    reminded = _last(story, EventKind.REMINDED)
     return WaitingRun(
         run_id,
         last.environment,
@@ -124,6 +124,15 @@ def _version(story: Sequence[Record]) -> str:
 
 def _last(story: Sequence[Record], kind: EventKind) -> Record | None:
     return next((record for record in reversed(story) if record.event.kind is kind), None)
+
+
+def since(story: Sequence[Record], kind: EventKind) -> Sequence[Record]:
+    """What a run recorded after its last record of that kind; all of it where there is none.
+
+    What was approved is not approved any more once people are asked again, be it about the very same plan.
+    """
+    last = max((at for at, record in enumerate(story) if record.event.kind is kind), default=-1)
+    return story[last + 1 :]
 
 
 def was_asked(records: Iterable[Record]) -> bool:

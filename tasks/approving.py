@@ -33,6 +33,7 @@ from rules.plans import Plan
 from rules.production_policies import ApprovalPolicy
 from rules.records import EventKind, Record
 from rules.vocabulary import Finding
+from rules.waiting import since
 from tasks.announcing import run_link
 from tasks.artifacts import artifact_key, publish_markdown
 from tasks.kinds import acting
@@ -169,10 +170,10 @@ def record_answer(promotion: Promotion, case: Case, answer: Answer, check: CodeC
 
 @acting("record the approval")
 def record_approved(promotion: Promotion, plan: Plan, now: Standing) -> None:
-    """Once for a plan, however often the run begins again."""
+    """Once since people were asked last, however often the run begins again."""
     ledger = promotion.application.ledger
-    said = [it.event for it in ledger.records(promotion.run_id) if it.event.kind is EventKind.APPROVED]
-    if not any(event.plan_hash == plan.hash for event in said):
+    story = since(list(ledger.records(promotion.run_id)), ASKED)
+    if not any(it.event.kind is EventKind.APPROVED for it in story):
         by = [one.id for one in now.given]
         write(ledger, EventKind.APPROVED, plan.target, now.sentence, plan.hash, by=by)
 

@@ -9,6 +9,7 @@ from rules.errors import Refused
 from rules.plans import Plan
 from rules.records import EventKind
 from rules.vocabulary import Finding, Verdict
+from rules.waiting import since
 from rules.windows import Start, start
 from tasks.kinds import acting
 from tasks.production import expected, start_at
@@ -44,8 +45,9 @@ def passes(promotion: Promotion) -> int:
 
 @acting("record the waiting")
 def record_waiting(promotion: Promotion, plan: Plan, begins: Start) -> None:
-    """Once for each time that it waits for."""
+    """Once for each time that it waits for, and anew when it was approved anew."""
     ledger, until = promotion.application.ledger, begins.when.isoformat() if begins.when else ""
-    waits = [it.event for it in ledger.records(promotion.run_id) if it.event.kind is EventKind.WAITING]
+    story = since(list(ledger.records(promotion.run_id)), EventKind.APPROVED)
+    waits = [it.event for it in story if it.event.kind is EventKind.WAITING]
     if not any((event.plan_hash, event.details["until"]) == (plan.hash, until) for event in waits):
         write(ledger, EventKind.WAITING, plan.target, begins.why, plan.hash, until=until, why=begins.why)

@@ -56,6 +56,20 @@ def test_the_approval_of_an_earlier_plan_is_none() -> None:
     assert not run.approved
 
 
+def test_what_was_approved_before_people_were_asked_again_is_not_approved() -> None:
+    ledger = Ledger()
+    ledger.asks("one", "p1")
+    ledger.add("one", EventKind.APPROVED, "p1", by=["anna", "reto"])
+    ledger.add("one", EventKind.WAITING, "p1", until=BEGIN + timedelta(days=1), why="The window opens tomorrow.")
+    for number, plan in enumerate(("p2", "p1"), start=2):  # there and back again
+        ledger.add("one", EventKind.APPROVAL_ASKED, plan, key=f"approval-{number}", deadline=DEADLINE, awaited=["anna"])
+    [run] = waiting_runs(ledger.records, "production")
+    assert (run.approved, run.awaited, run.until) == (False, ("anna",), None)
+    ledger.add("one", EventKind.APPROVED, "p1", by=["anna", "reto"])
+    [run] = waiting_runs(ledger.records, "production")
+    assert (run.approved, run.until) == (True, None)
+
+
 def test_a_run_that_ended_or_holds_the_lock_does_not_wait() -> None:
     for kind in (EventKind.LOCK_TAKEN, EventKind.REJECTED, EventKind.CANCELLED, EventKind.SUPERSEDED):
         ledger = Ledger()
