@@ -4,7 +4,6 @@ The form is narrow, and a table in it hides its last column, so everything is a 
 five minutes": a page is read later than it was written. Its length is bounded, whatever the plan contains.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -12,7 +11,7 @@ from rules.approval_words import Standing
 from rules.messages import cut
 from rules.plans import Plan
 from rules.production_policies import Emergency, Waivable
-from rules.run_pages import QUIET, literal
+from rules.run_pages import ADDRESS, QUIET, literal
 from rules.vocabulary import Finding, Verdict, short
 
 MOST = 60_000
@@ -21,7 +20,6 @@ ROWS, FINDINGS, NEWS, AUTHORS = 20, 12, 5, 6
 """So many are shown of each kind; the rest is counted, and it is said where all of them are."""
 NAME, CELL, SENTENCE, WORDS = 60, 80, 400, 120
 IMAGE, FLAG = "image", "flag"
-_ADDRESS = re.compile(r"https?://[^\s()<>\[\]|\\\"'`]{1,500}")
 EMERGENCY = "EMERGENCY"
 
 TO_DO = "**Read this to its end before you decide**: scroll, the form is below it."
@@ -237,7 +235,7 @@ def _list(title: str, sentences: Iterable[str]) -> list[str]:
 
 def _whole(what: str, run_url: str) -> str:
     """Where all of it is."""
-    place = f"[this run]({run_url})" if _ADDRESS.fullmatch(run_url) else "this run"
+    place = f"[this run]({run_url})" if ADDRESS.fullmatch(run_url) else "this run"
     return f"all of them are in the artifact *{what}* of {place}"
 
 

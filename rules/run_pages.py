@@ -4,8 +4,10 @@ The UI draws Markdown with HTML in it. What comes from outside (a parameter's va
 written so that it stays plain text, whatever it is.
 """
 
+import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from rules.configuration_keys import Outcome
@@ -19,6 +21,8 @@ WRONG = frozenset(f"parameter: {it}" for it in (Outcome.MISSING, Outcome.UNMAPPE
 """Rows of a plan's table, by what they say: nothing happens there; nothing may happen anywhere because of it."""
 COULD_BE_MET = "could be met"
 """Name of the column that says when, or by what."""
+ADDRESS = re.compile(r"https?://[^\s()<>\[\]|\\\"'`]{1,500}")
+"""One that can stand in Markdown."""
 _PLAIN = {ord(sign): f"\\{sign}" for sign in string.punctuation if sign not in ".,;()'%-/"}
 """Backslashes, because the UI draws numbered entities (`&#58;`) as they stand."""
 _PLAIN |= dict.fromkeys((*range(32), 0x2028, 0x2029), " ")
@@ -81,7 +85,20 @@ def _told(summary: RunSummary, findings: Sequence[Finding]) -> list[str]:
     """The sentence, unless it only strings together the reasons that follow as a table."""
     against = [it for it in findings if it.blocks]
     said = [] if against and summary.outcome is Ending.REFUSED else [literal(summary.sentence)]
-    return [*said, *_counted("What is not met", [_unmet(it) | could_be_met(it, against) for it in against])]
+    shown = [without_address(it) for it in against]
+    rows = [_unmet(it) | could_be_met(it, shown) for it in shown]
+    return [*said, *_counted("What is not met", rows), *addresses(against)]
+
+
+def without_address(finding: Finding) -> Finding:
+    """For a table on a page: a column cannot break an address, and would push the next ones over the page's edge."""
+    return replace(finding, could_be_met=finding.could_be_met.removesuffix(finding.evidence).rstrip())
+
+
+def addresses(findings: Iterable[Finding]) -> list[str]:
+    """Lines of a list: where each finding can be looked at, of those that have an address."""
+    lines = [f"- {literal(it.gate)}: {literal(it.evidence)}" for it in findings if ADDRESS.fullmatch(it.evidence)]
+    return ["", *lines] if lines else []
 
 
 def _unmet(finding: Finding) -> dict[str, str]:

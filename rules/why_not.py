@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rules.approval_people import listed
 from rules.emergencies import waivable_gate
 from rules.production_policies import ApprovalPolicy, ApprovalStage, EmergencyPolicy, Person
-from rules.run_pages import COULD_BE_MET, literal, table
+from rules.run_pages import COULD_BE_MET, addresses, literal, table, without_address
 from rules.vocabulary import Finding, Verdict
 
 WHO_MAY = "who may waive it"
@@ -22,12 +22,23 @@ def why_not_page(
 ) -> str:
     """The page: what is not met first, then what is excused, then what is met. `people`: who may approve."""
     against = [it for it in findings if it.blocks]
-    lines = [f"### {_headline(findings, against)}", *table(why_not_rows(findings, emergency)[:ROWS])]
+    rest = [_brief(row) for row in why_not_rows((it for it in findings if not it.blocks), emergency)]
+    lines = [f"### {_headline(findings, against)}", *table(_told(against, emergency)), *addresses(against[:ROWS])]
+    lines += table(rest[: max(0, ROWS - len(against))])
     if len(findings) > ROWS:
         lines += ["", f"… and {len(findings) - ROWS} more; all of them are in the run's artifact *gates*."]
     if any(who_may_waive(it, emergency) not in {"", NOBODY} for it in against):
         lines += ["", _how(emergency, people or {})]
     return "\n".join(lines)
+
+
+def _told(against: Iterable[Finding], emergency: EmergencyPolicy) -> list[dict[str, str]]:
+    return why_not_rows(map(without_address, against), emergency)[:ROWS]
+
+
+def _brief(row: Mapping[str, str]) -> dict[str, str]:
+    """Of what stands not in the way: then nothing is to be done, and nobody has to be found."""
+    return {column: words for column, words in row.items() if column not in {COULD_BE_MET, WHO_MAY}}
 
 
 def why_not_rows(findings: Iterable[Finding], emergency: EmergencyPolicy) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.production_policies import ApprovalPolicy, ApprovalStage, EmergencyPolicy, Person, Waivable
-from rules.run_pages import could_be_met
+from rules.run_pages import could_be_met, literal
 from rules.vocabulary import Finding, Verdict
 from rules.why_not import NOBODY, ROWS, approved_by, state, who_may_waive, why_not_page, why_not_rows
 
@@ -78,6 +78,23 @@ def test_the_page_counts_and_says_what_an_emergency_asks_for_and_who_could_appro
     assert page.startswith("### 1 of 2 findings stand in the way")
     assert "needs the approval of 2 people" in page
     assert "Who could: Anna Meier or Reto Keller." in page
+
+
+def test_an_address_stands_below_the_table_whose_columns_it_would_push_aside() -> None:
+    url = "https://jira.example/browse/CHG-1"
+    ticket = Finding("change ticket", Verdict.FAILED, "Open.", evidence=url, could_be_met=f"Have it approved. {url}")
+    [row] = [line for line in why_not_page([ticket, UP], POLICY).splitlines() if line.startswith("| change ticket")]
+    assert "jira" not in row
+    assert "Have it approved." in row
+    assert f"- change ticket: {literal(url)}" in why_not_page([ticket, UP], POLICY).splitlines()
+
+
+def test_what_is_met_has_no_columns_about_what_is_to_be_done() -> None:
+    page = why_not_page([CLOSED, EXCUSED, UP], POLICY)
+    assert [line for line in page.splitlines() if line.startswith("| gate")] == [
+        "| gate | state | why | could be met | who may waive it |",
+        "| gate | state | why |",
+    ]
 
 
 def test_only_the_groups_that_are_asked_could_approve_an_emergency() -> None:
