@@ -62,6 +62,15 @@ class Screen:
     def dry_run(self) -> Locator:
         return self.page.get_by_role("switch").first
 
+    def field(self, name: str) -> Locator:
+        """A field of the form by its parameter's name."""
+        return self.page.get_by_label(name).first
+
+    def choose(self, what: str, option: str) -> None:
+        """In a list that opens below its button, where the page or the dialog has one."""
+        self.page.get_by_role("button", name=f"Select {what}").click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
     def submit(self) -> None:
         self.page.get_by_role("button", name="Submit").click()
         self.page.get_by_role("button", name="View run").click()
@@ -72,6 +81,27 @@ class Screen:
         # The header of the run's page; a task's state has the same words further down.
         badge = self.page.get_by_text(name, exact=True).first
         expect(badge).to_be_visible(timeout=RUN_SECONDS * 1000)
+
+    def reads(self) -> Locator:
+        """The run's menu → Resume: the dialog, with what is asked above its form."""
+        self.shows_end("Suspended")
+        self.page.locator("button[aria-haspopup=menu]").last.click()
+        self.page.get_by_role("menuitem", name="Resume").click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Select Decision").wait_for()
+        return dialog
+
+    def answers(self, approver: str, code: str, comment: str) -> None:
+        """The form of the open dialog: filled in, with yes, and sent; then the run goes on."""
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_label("Approver").fill(approver)
+        self.choose("Decision", "approve")
+        dialog.get_by_label("Code").fill(code)
+        dialog.get_by_label("Comment").fill(comment)
+        self.shoot(f"approval-by-{approver}")
+        dialog.get_by_role("button", name="Resume").click()
+        expect(dialog).to_be_hidden()
+        expect(self.page.get_by_text("Suspended", exact=True).first).to_be_hidden()
 
     def open_artifact(self, key: str) -> None:
         """Run → Artifacts → the artifact's history → the latest."""
