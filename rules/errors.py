@@ -5,6 +5,7 @@
     ├── Refused             gates are not met; nothing was written
     ├── Rejected            people said no, or nobody answered in time; nothing was written
     ├── Superseded          a newer plan took this one's place while it waited; nothing was written
+    ├── Ended               the run had ended before and was begun again; nothing was written
     ├── SnapshotFailed      the database could not be snapshotted; nothing else was begun
     ├── RolloutFailed       traffic did not arrive, or did not stay, on the new revision
     ├── Busy                another run holds the environment; nothing was written
@@ -51,6 +52,13 @@ class Rejected(PromotionError):
 
 class Superseded(PromotionError):
     """A newer promotion of the same application to the same environment was asked for meanwhile."""
+
+
+class Ended(PromotionError):
+    """A run that has ended was begun again, by `Retry` in the UI: nobody would look after it, nor be asked again."""
+
+    def __init__(self, run_id: str, how: str) -> None:
+        super().__init__(f"Run {run_id} ended before: {how}. What it was allowed then is over; start a new run.")
 
 
 class SnapshotFailed(PromotionError):

@@ -3,6 +3,7 @@
 nothing raised        Completed
 Refused, bad input    Failed, named Refused        nothing was written
 Rejected, Superseded  Failed, named so             nothing was written
+Ended                 Failed, named Refused        nothing was written, and its last word stays the last
 PutBack               Failed, named PutBack        the target is what it was
 PutBackFailed         Failed, named PutBackFailed  and somebody is paged
 another of ours       Failed
@@ -23,6 +24,7 @@ from blocks.doors import Application, open_application
 from rules.errors import (
     Busy,
     Declined,
+    Ended,
     InvalidInput,
     PromotionError,
     PutBack,
@@ -90,6 +92,8 @@ def completed(promotion: Promotion, plan: Plan, sentence: str) -> State[Any]:
 def _end_badly(name: str, error: Exception) -> State[Any]:
     kind, state_name = ENDS.get(type(error), (EventKind.FAILED, "Failed"))
     get_run_logger().error("%s: %s", state_name, error)
+    if isinstance(error, Ended):
+        return Failed(name="Refused", message=str(error))
     try:
         _tell_bad_end(open_application(name), kind, str(error) or type(error).__name__)
     except Exception as trouble:  # noqa: BLE001 - the run ends as it ended, whoever could not be told of it

@@ -1,5 +1,6 @@
 """What a promotion to production is asked for with, and the gates that only production has."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from prefect import get_run_logger
@@ -9,10 +10,10 @@ from rules.approvals import check_approvers
 from rules.change_tickets import is_ticket_key
 from rules.durations import expected_minutes
 from rules.emergencies import check_emergency, excused
-from rules.errors import InvalidInput, PromotionError
+from rules.errors import Ended, InvalidInput, PromotionError
 from rules.plans import Plan
 from rules.production_policies import Emergency, Terms
-from rules.records import EventKind
+from rules.records import RUN_ENDINGS, EventKind, Record
 from rules.releases import is_sha
 from rules.vocabulary import Finding, Release, Role, Strategy, unmet
 from rules.waiting import check_not_superseded, check_not_waiting, waiting_runs, was_asked
@@ -25,6 +26,7 @@ from tasks.records import write
 from tasks.releasing import AS_CATALOGUED
 from tasks.tickets import check_change_ticket
 from tasks.validating import validated
+from tasks.waking import see
 
 LONGEST_NAME = 100
 
@@ -39,7 +41,9 @@ def begin_production(application: str, version: str, terms: Terms, strategy: str
     override = None if strategy == AS_CATALOGUED else Strategy(strategy)
     promotion = Promotion(opened, source, target, version or None, strategy=override, terms=terms, dry_run=dry_run)
     environment = target.environment.name
-    if any(True for _ in opened.ledger.records(promotion.run_id)):
+    story = list(opened.ledger.records(promotion.run_id))
+    refuse_what_ended(story)
+    if story:
         write(opened.ledger, EventKind.RESUMED, environment, "The run goes on, from its top.")
         return promotion
     write(
@@ -55,6 +59,13 @@ def begin_production(application: str, version: str, terms: Terms, strategy: str
         **told(terms),
     )
     return promotion
+
+
+def refuse_what_ended(story: Sequence[Record]) -> None:
+    """Raises Ended when the run of these records has had its last word: the keeper looks after it no more."""
+    last = next((it.event for it in story if it.event.kind in RUN_ENDINGS), None)
+    if last is not None:
+        raise Ended(last.run_id, last.kind.replace("_", " "))
 
 
 def told(terms: Terms) -> dict[str, object]:
@@ -141,10 +152,12 @@ def check_enough_approvers(promotion: Promotion, authors: frozenset[str]) -> Fin
 
 @asking("look for a run that waits with this plan")
 def check_twins(promotion: Promotion, plan: Plan | None) -> tuple[Finding, ...]:
+    """Whether a run that is alive waits with this very plan. One cancelled seems to, until the keeper looks."""
     if plan is None or has_asked(promotion):
         return ()
     waiting = waiting_runs(promotion.application.ledger.records(), plan.target)
-    return (check_not_waiting(waiting, promotion.run_id, plan.hash),)
+    twins = (run for run in waiting if run.plan_hash == plan.hash)
+    return (check_not_waiting([run for run in twins if not see(run.run_id).final], promotion.run_id, plan.hash),)
 
 
 def less_excused(promotion: Promotion, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -157,8 +170,13 @@ def less_excused(promotion: Promotion, findings: tuple[Finding, ...]) -> tuple[F
 
 @asking("look at the window before traffic moves")
 def check_time_left(promotion: Promotion) -> None:
-    """A slow snapshot may have taken the window's last minutes; then what was written so far is put back."""
-    late = unmet(less_excused(promotion, windows(promotion, waits=False)))
+    """A slow snapshot may have taken the window's last minutes; then what was written so far is put back.
+
+    Not for a promised time: that was kept when the change began, and going back would break the promise altogether.
+    """
+    policy, now = promotion.catalogue.windows, datetime.now(UTC)
+    left = check_windows(policy, now, expected(promotion), None, next_window=False)
+    late = unmet(less_excused(promotion, left))
     if late:
         raise PromotionError(" ".join(finding.sentence for finding in late))
 
