@@ -275,6 +275,8 @@ class ProductionWalk:
     story: "list[Record]"
     records: "list[Record]"
     """All of the ledger."""
+    ledger: str
+    """Folder of the ledger."""
     ticket: dict[str, Any]
     """As the ticket system shows it afterwards."""
     chat: list[str]
@@ -339,6 +341,7 @@ def production_walk(
         promotions.serving("production"),
         run.story(),
         list(promotions.application.ledger.records()),
+        str(promotions.application.ledger.directory),  # type: ignore[attr-defined]  # the tests' ledger is a local one
         next(it for it in tickets if it["key"] == ticket),
         [message["text"] for message in promotions.chat()[said:]],
     )

@@ -4,7 +4,9 @@ Who asked, who approved what with which plan's hash, what was found, each change
 how long it took: written down as it happens, chained by hashes, shown as a history, as a page, and as a bundle that
 an auditor checks offline.
 
-The story's tests: should_recordAuditEntry_when_deploymentCompletes, should_trackApprovalChain_when_promotionApproved.
+The story's tests, and where they are shown here:
+    16.1 should_recordAuditEntry_when_deploymentCompletes    of a ledger, and of a real walk into production
+    16.2 should_trackApprovalChain_when_promotionApproved    who said yes to which plan, when, by which stage
 """
 
 import subprocess
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from audit_story import BEGIN, NEW, OLD, PLAN, TO_PRODUCTION, events
+from production_world import ProductionWalk
 
 from blocks.ledger import LocalLedger
 from deployments.audit import main
@@ -132,3 +135,35 @@ def test_an_auditor_finds_whatever_was_changed_in_the_bundle(bundle: Path) -> No
 def checked(bundle: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-I", "check.py"]
     return subprocess.run(command, cwd=bundle, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.timeout(400)
+def test_a_real_walk_into_production_is_proved_offline_and_tells_everything(
+    production_walk: ProductionWalk, tmp_path: Path
+) -> None:
+    """Its first test waits for the whole walk."""
+    file = tmp_path / "evidence.zip"
+    assert (
+        main(["bundle", str(production_walk.run.id), "--directory", production_walk.ledger, "--output", str(file)]) == 0
+    )
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(tmp_path / "evidence")
+    assert checked(tmp_path / "evidence").returncode == 0
+    page = (tmp_path / "evidence" / "page.html").read_text()
+    for word in (
+        production_walk.plan,
+        production_walk.new,
+        "release.manager",
+        "Lead-0",
+        "Operator-0",
+        "batbern-production",
+    ):
+        assert word.casefold() in page.casefold(), word
+
+
+def test_the_history_in_the_ui_has_the_walk_in_its_first_rows(production_walk: ProductionWalk) -> None:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        answer = client.request("GET", "/artifacts/{key}/latest", path_params={"key": "batbern-production-history"})
+    assert production_walk.new in answer.json()["data"]
