@@ -89,8 +89,8 @@ def promote_to_production(  # noqa: PLR0917 - the fields of the Run form
     wait_for_its_time(promotion, plan)
     wait_for_flag_approvals(promotion, plan)
     with changing(promotion, plan, check_again) as plan:
-        ticket_under_way(promotion, plan)
         take_snapshot(promotion, plan)
+        ticket_under_way(promotion, plan)
         apply_configuration(promotion, plan)
         apply_flags(promotion, plan)
         migrate_databases(plan)
