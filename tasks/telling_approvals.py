@@ -47,7 +47,7 @@ def remind(application: Application, run: WaitingRun) -> bool:
         story = list(application.ledger.records(run.run_id))
         message = reminder(run, story, setting_of(application, story))
         application.chat.post(message)
-    except Exception as trouble:  # noqa: BLE001 - as above
+    except Exception as trouble:  # noqa: BLE001 - told to the log, and reminded at the next look
         logger.warning("nobody was reminded of run %s: %s: %s", run.run_id, type(trouble).__name__, trouble)
         return False
     return True

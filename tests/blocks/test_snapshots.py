@@ -101,10 +101,10 @@ class Refusing:
         self._answer = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def create_db_snapshot(self, **_: Any) -> Any:
-        raise ClientError(self._answer, "CreateDBSnapshot")  # type: ignore[arg-type]
+        raise ClientError(self._answer, "CreateDBSnapshot")  # type: ignore[arg-type]  # a plain dict
 
     def describe_db_snapshots(self, **_: Any) -> Any:
-        raise ClientError(self._answer, "DescribeDBSnapshots")  # type: ignore[arg-type]
+        raise ClientError(self._answer, "DescribeDBSnapshots")  # type: ignore[arg-type]  # a plain dict
 
 
 def refusing(code: str, status: int = 400) -> Snapshots:

@@ -66,7 +66,7 @@ def step_at(at: datetime) -> int:
 
 def answer(approver: str, **how: object) -> Answer:
     usual: dict[str, object] = {"key": "approval-9", "decision": Decision.APPROVE, "plan_hash": PLAN, "comment": ""}
-    return Answer(approver=approver, **(usual | {"at": NOW} | how))  # type: ignore[arg-type]
+    return Answer(approver=approver, **(usual | {"at": NOW} | how))  # type: ignore[arg-type]  # fields by name
 
 
 def valid(at: datetime = NOW) -> CodeCheck:

@@ -294,7 +294,7 @@ def test_a_question_is_answered_once_however_long_the_run_still_looks_suspended(
         stage.questions = 1  # the server shows the old question a while longer
         return answer
 
-    stage._resumed = stays  # type: ignore[method-assign]
+    stage._resumed = stays  # type: ignore[method-assign]  # the fake's
     stage.tell(plain("production"), 0.3)
     assert len(stage.answers) == 1
 
@@ -314,7 +314,7 @@ def test_a_run_that_asks_one_approver_only_is_not_as_told() -> None:
 def test_an_answer_that_the_form_does_not_take_is_said_without_its_code() -> None:
     stage = Stage([SUSPENDED])
     refused = httpx.Response(200, json={"status": "REJECT", "details": {"reason": "no"}})
-    stage._resumed = lambda _number, _said: refused  # type: ignore[method-assign]
+    stage._resumed = lambda _number, _said: refused  # type: ignore[method-assign]  # the fake's
     with pytest.raises(Unregistered, match="anna-meier") as refusal:
         stage.tell(plain("production"))
     assert "code" not in str(refusal.value)
@@ -353,7 +353,7 @@ def test_the_keeper_is_started_while_nobody_answers() -> None:
             stage.scripts[0] = [("FAILED", "Rejected")]
         return look(number)
 
-    stage._now = wakes  # type: ignore[method-assign]
+    stage._now = wakes  # type: ignore[method-assign]  # the fake's
     outcome = stage.tell(plain("deadline"))
     assert (outcome.state, outcome.as_expected, stage.answers) == ("Rejected", True, [])
     assert [name for name, _ in stage.started][:2] == [TO_PRODUCTION, KEEPER]
@@ -369,7 +369,7 @@ def test_the_newer_release_is_asked_for_while_the_older_run_waits() -> None:
             stage.scripts[0] = [SUPERSEDED]
         return run_id
 
-    stage._started = supersedes  # type: ignore[method-assign]
+    stage._started = supersedes  # type: ignore[method-assign]  # the fake's
     outcome = stage.tell(plain("superseded"))
     assert stage.behaviours == [("staging", "good"), ("staging", "good")]
     assert [(it["version"], it["change_ticket"]) for _, it in stage.started] == [("", "CHG-104"), ("", "CHG-105")]
