@@ -55,11 +55,13 @@ def test_a_promised_time_that_is_over_is_refused(production: Production) -> None
 def test_what_is_approved_outside_of_a_window_goes_on_by_itself_when_it_opens(production: Production) -> None:
     """The keeper, which is a deployment with a schedule, wakes it; before its time it does not."""
     placed = production.in_staging("good")
-    opens = datetime.now(ZURICH) + timedelta(seconds=25)
-    if opens.time() < datetime.now(ZURICH).time():
-        pytest.skip("the window would open after midnight")
-    window = f'opens = "{opens:%H:%M:%S}"'
-    with production.catalogue_saying({'opens = "00:00"': window}):
+    zone = where_it_is_noon()
+    opens = datetime.now(ZoneInfo(zone)) + timedelta(seconds=25)
+    window = {
+        'opens = "00:00"': f'opens = "{opens:%H:%M:%S}"',
+        'closes = "24:00"\ntimezone = "Europe/Zurich"': f'closes = "24:00"\ntimezone = "{zone}"',
+    }
+    with production.catalogue_saying(window):
         run = production.waiting(next_window=True, strategy="blue_green")
         assert run.approve(LEADS[0], OPERATORS[0]).name == "Suspended"
         assert EventKind.WAITING in run.kinds(), "it was too slow to wait"
@@ -97,6 +99,12 @@ def test_an_emergency_cannot_leave_out_what_must_never_be_left_out(production: P
     gates = {finding["gate"] for finding in run.unmet()}
     assert "emergency waivers" in gates
     assert gates - {"emergency waivers"}
+
+
+def where_it_is_noon() -> str:
+    """A time zone in which neither midnight nor the end of the day's window is near."""
+    ahead = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}"  # these names count westwards
 
 
 def wait_until(moment: datetime) -> None:
