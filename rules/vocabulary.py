@@ -5,7 +5,7 @@ Every word has one meaning everywhere: in code, in the catalogue, in records and
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 
@@ -165,6 +165,8 @@ class Waiver:
 
     gate: str
     version: str
+    """The release's Git SHA, 7 to 40 hexadecimal digits."""
     person: str
     reason: str
-    expires: datetime
+    expires: date
+    """The last day on which it holds."""
