@@ -16,7 +16,8 @@ from rules.production_policies import (
     TicketPolicy,
     WindowPolicy,
 )
-from rules.vocabulary import Environment, Service
+from rules.validation_policies import ValidationPolicy
+from rules.vocabulary import Environment, Service, Waiver
 
 
 class KeyAction(StrEnum):
@@ -244,6 +245,9 @@ class Catalogue:
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     emergency: EmergencyPolicy = field(default_factory=EmergencyPolicy)
     history: HistoryPolicy = field(default_factory=HistoryPolicy)
+    validation: ValidationPolicy = field(default_factory=ValidationPolicy)
+    waivers: tuple[Waiver, ...] = ()
+    """Gates of one release that somebody excused."""
     sha256: str = ""
     """Hash of the file that this was read from."""
 
