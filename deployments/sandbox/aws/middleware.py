@@ -89,7 +89,8 @@ class Gate:
                 log.exception("The AWS stand-in failed in %s", request.name)
                 reason = f"The AWS stand-in failed in {request.name}: {type(error).__name__}: {error}"
                 return _response(error_answer(request, 500, "InternalFailure", reason))
-        if response.status_code == 404 and response.mimetype == "text/html":
+        # HEAD has no body that could say more: there a 404 is moto's answer, an object that is not there.
+        if response.status_code == 404 and response.mimetype == "text/html" and environ["REQUEST_METHOD"] != "HEAD":
             return _response(_not_implemented(request, "no such path"))
         return response
 

@@ -102,3 +102,7 @@ def test_compliance_can_be_prolonged_but_not_shortened(s3: Any) -> None:
     assert s3.get_object_retention(**LEDGER)["Retention"]["RetainUntilDate"] == later
     for weaker in ({"Mode": "COMPLIANCE", "RetainUntilDate": sooner}, {"Mode": "GOVERNANCE", "RetainUntilDate": later}):
         assert refused(s3.put_object_retention, Retention=weaker) == "AccessDenied"
+
+
+def test_an_object_that_is_not_there_has_no_head(s3: Any) -> None:
+    assert refused(s3.head_object) == "404"
