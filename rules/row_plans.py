@@ -1,0 +1,89 @@
+"""Which row is tried next: values put together by slots, so that keys are new and references are met.
+
+A *slot* is one column, or the columns of one foreign key, with its choices. A *place* says which choice of each slot is
+meant. A row that was refused tells by its constraint's name which slots are moved on; the others stay.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from rules.row_tables import Table
+from rules.row_values import Value
+
+Row = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    columns: tuple[str, ...]
+    choices: tuple[tuple[Value, ...], ...]
+    """Never empty; a tuple has one value for each column."""
+
+    def meets(self, columns: Collection[str]) -> bool:
+        return any(column in columns for column in self.columns)
+
+
+Place = tuple[int, ...]
+"""For each slot, how far on in its choices."""
+
+
+def first(slots: Sequence[Slot]) -> Place:
+    return (0,) * len(slots)
+
+
+def row_at(slots: Sequence[Slot], place: Place) -> dict[str, Value]:
+    """The row of a place. Where two foreign keys share a column, the second takes a choice that fits the first."""
+    row: dict[str, Value] = {}
+    for slot, at in zip(slots, place, strict=True):
+        row |= zip(slot.columns, _fitting(slot, row, at), strict=True)
+    return row
+
+
+def _fitting(slot: Slot, row: Row, at: int) -> tuple[Value, ...]:
+    fitting = [
+        choice
+        for choice in slot.choices
+        if all(row.get(name, value) == value for name, value in zip(slot.columns, choice, strict=True))
+    ]
+    choices = fitting or slot.choices
+    return choices[at % len(choices)]
+
+
+def moved(slots: Sequence[Slot], place: Place, columns: Collection[str]) -> Place:
+    """The next place, where only slots of these columns move, like the wheels of a counter that begins anew."""
+    wheels = list(place)
+    for number, slot in enumerate(slots):
+        if not slot.meets(columns):
+            continue
+        wheels[number] = (wheels[number] + 1) % len(slot.choices)
+        if wheels[number]:
+            break
+    return tuple(wheels)
+
+
+def spread(slots: Sequence[Slot], table: Table, number: int) -> Place:
+    """The place of the row with this number, 0 is the most ordinary.
+
+    Columns that are unique alone and columns that are in no key take one choice after the other. Those of a key of
+    several columns count like digits, so that each repeats although no pair does.
+    """
+    place = {name: number for slot in slots for name in slot.columns}
+    alone = {key.columns[0] for key in table.uniques if len(key.columns) == 1}
+    for key in table.uniques:
+        place |= (
+            _counted(slots, [name for name in key.columns if name not in alone], number) if len(key.columns) > 1 else {}
+        )
+    return tuple(place[slot.columns[0]] % len(slot.choices) for slot in slots)
+
+
+def unique_alone(table: Table) -> set[str]:
+    return {key.columns[0] for key in table.uniques if len(key.columns) == 1}
+
+
+def _counted(slots: Sequence[Slot], columns: Collection[str], number: int) -> dict[str, int]:
+    place: dict[str, int] = {}
+    for slot in slots:
+        if slot.meets(columns):
+            number, digit = divmod(number, len(slot.choices))
+            place |= dict.fromkeys(slot.columns, digit)
+    return place
