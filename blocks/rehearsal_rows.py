@@ -6,7 +6,7 @@
 Each try is a savepoint. What no try could fill is said, with the rule that stood in the way.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,16 +14,22 @@ from typing import Any
 from psycopg import Connection, Error, sql
 
 from rules.row_checks import hints
-from rules.row_plans import Place, Row, Slot, first, moved, row_at, spread
+from rules.row_plans import Place, Row, Slot, capacity, first, keyed, moved, row_at, spread
 from rules.row_tables import Column, Reference, Table, fill_order, waiting_references
 from rules.row_values import Value, pool
 
 MOST_TRIES = 1_500
-"""For the first row of a table, and for each later row's keys a tenth of it."""
-SPARE = 20
-"""More values of a unique column than rows: for statements that are tried later."""
+"""For the first row of a table."""
+FEW_TRIES = 40
+"""For a row with a certain value, or with keys that are free."""
+SPARE = 60
+"""More values of a unique column than rows: for what is tried on top."""
+COVERED = 8
+"""So many choices of each column are brought into a row, whatever else must change for it."""
 AGAIN = 3
 """Rows at the end that repeat the first but for the keys: duplicates in all that may be duplicated."""
+HINTS = 4
+"""Values that a check speaks of, for each of its comparisons; more for keys."""
 MOST_PARENTS = 40
 
 
@@ -74,53 +80,93 @@ class _Filling:
     connection: Connection[Any]
     table: Table
     postponed: Sequence[Reference]
+    slots: tuple[Slot, ...] = ()
+    kept: list[Row] = field(default_factory=list)
+    extra: list[Row] = field(default_factory=list)
+    taken: Place = ()
+    """Where the keys stand that were given last."""
     last: Refusal = field(default=Refusal((), "no row was tried"))
 
     def fill(self, count: int) -> Filled:
-        slots = self._slots(count + SPARE)
-        if lacking := [" and ".join(slot.columns) for slot in slots if not slot.choices]:
+        self.slots = self._slots(count + SPARE)
+        if lacking := [" and ".join(slot.columns) for slot in self.slots if not slot.choices]:
             return Filled(self.table, problem=f"{lacking[0]} refers to a table that has no rows")
-        base = self._first(slots)
+        base = self._searched(first(self.slots), MOST_TRIES, keep=True)
         if base is None:
             return Filled(self.table, problem=f"no generated row is taken: {self.last.sentence}")
-        taken = [self._later(slots, base, number, count, keep=True) for number in range(1, count)]
-        extra = [self._later(slots, base, number, count + 3, keep=False) for number in range(count, count + 3)]
-        return Filled(self.table, 1 + sum(it is not None for it in taken), tuple(it for it in extra if it is not None))
+        least = max(1, min(count, capacity(self.slots, self.table) - AGAIN))
+        for number in range(1, least):
+            self._later(base, number, least)
+        self._try_on_top(base, least)
+        return Filled(self.table, len(self.kept), tuple(self.extra))
 
-    def _first(self, slots: Sequence[Slot]) -> Place | None:
-        return self._searched(slots, first(slots), MOST_TRIES, keep=True)
-
-    def _searched(self, slots: Sequence[Slot], place: Place, tries: int, *, keep: bool) -> Place | None:
-        """From a place on, to one whose row is taken."""
+    def _searched(self, place: Place, tries: int, *, keep: bool, pinned: Collection[str] = ()) -> Place | None:
+        """From a place on, to one whose row is taken. The columns that are pinned do not move."""
+        seen = {place}
         for _ in range(tries):
-            refusal = self._refused(row_at(slots, place), keep=keep)
+            refusal = self._refused(row_at(self.slots, place), keep=keep)
             if refusal is None:
                 return place
             self.last = refusal
-            place = moved(slots, place, refusal.columns)
+            if not (movable := set(refusal.columns).difference(pinned)):
+                return None
+            place = moved(self.slots, place, movable)
+            if place in seen:
+                return None
+            seen.add(place)
         return None
 
-    def _later(self, slots: Sequence[Slot], base: Place, number: int, count: int, *, keep: bool) -> Row | None:
+    def _later(self, base: Place, number: int, count: int) -> None:
         """The row of this number as it is meant to be; or else as near to it as the table takes it."""
-        wanted = self._wanted(slots, base, number, again=number >= count - AGAIN)
-        if self._refused(row := row_at(slots, wanted), keep=keep) is None:
-            return row
-        place = self._searched(slots, self._wanted(slots, base, number, again=True), MOST_TRIES // 10, keep=False)
-        if place is None:
-            return None
-        for at in range(len(slots)):
-            nearer = (*place[:at], wanted[at], *place[at + 1 :])
-            if nearer != place and self._refused(row_at(slots, nearer), keep=False) is None:
-                place = nearer
-        return row if self._refused(row := row_at(slots, place), keep=keep) is None else None
+        wanted = spread(self.slots, self.table, number, count)
+        if number >= count - AGAIN:
+            wanted = keyed(self.slots, self.table, base, wanted)
+        if self._refused(row_at(self.slots, wanted), keep=True) is None:
+            return
+        place = self._searched(keyed(self.slots, self.table, base, wanted), FEW_TRIES, keep=False)
+        if place is not None:
+            self._refused(row_at(self.slots, self._nearer(place, wanted)), keep=True)
 
-    def _wanted(self, slots: Sequence[Slot], base: Place, number: int, *, again: bool) -> Place:
-        """Each slot its turn; or, for a repetition of the first row, only those of keys."""
-        meant = spread(slots, self.table, number)
-        keys = {name for key in self.table.uniques for name in key.columns}
-        if not again:
-            return meant
-        return tuple(meant[at] if slot.meets(keys) else base[at] for at, slot in enumerate(slots))
+    def _nearer(self, place: Place, wanted: Place) -> Place:
+        """A place that is taken, with each of the wanted values that is taken too."""
+        for at in range(len(self.slots)):
+            nearer = _with(place, at, wanted[at])
+            if nearer != place and self._refused(row_at(self.slots, nearer), keep=False) is None:
+                place = nearer
+        return place
+
+    def _try_on_top(self, base: Place, count: int) -> None:
+        """Rows that the table would take as well: each of the first choices of each column is in one, if it can be."""
+        meant = keyed(self.slots, self.table, base, spread(self.slots, self.table, count, count))
+        free = self._searched(meant, MOST_TRIES // 10, keep=False) or meant
+        self.taken = free
+        for number in range(COVERED):
+            self._try_extra(keyed(self.slots, self.table, spread(self.slots, self.table, number, count), free))
+        for at, slot in enumerate(self.slots):
+            for choice in range(min(len(slot.choices), COVERED if len(slot.columns) == 1 else 2)):
+                self._cover(free, at, choice)
+        self._try_extra(free)
+
+    def _cover(self, free: Place, at: int, choice: int) -> None:
+        """The value in a row on top, and in one that stays, which must not take the keys that are free."""
+        slot = self.slots[at]
+        on_top, stays = _has(self.extra, slot, choice), _has(self.kept, slot, choice)
+        if on_top and stays:
+            return
+        found = self._searched(_with(free, at, choice), FEW_TRIES, keep=False, pinned=slot.columns)
+        if found is None:
+            return
+        if not on_top:
+            self._try_extra(found)
+        if not stays and not any(slot.meets(key.columns) for key in self.table.keys):
+            self.taken = moved(self.slots, self.taken, {name for key in self.table.keys for name in key.columns})
+            place = keyed(self.slots, self.table, found, self.taken)
+            self.taken = self._searched(place, FEW_TRIES, keep=True, pinned=slot.columns) or self.taken
+
+    def _try_extra(self, place: Place) -> None:
+        row = row_at(self.slots, place)
+        if row not in self.extra and self._refused(row, keep=False) is None:
+            self.extra.append(row)
 
     def _refused(self, row: Row, *, keep: bool) -> Refusal | None:
         try:
@@ -128,6 +174,8 @@ class _Filling:
                 self.connection.execute(insert_of(self.table, row), list(row.values()) or None)
         except Error as error:
             return Refusal(self._judged(error), str(error.diag.message_primary or error))
+        if keep:
+            self.kept.append(row)
         return None
 
     def _judged(self, error: Error) -> tuple[str, ...]:
@@ -149,20 +197,24 @@ class _Filling:
         return tuple(slots)
 
     def _choices(self, column: Column, count: int) -> tuple[tuple[Value, ...], ...]:
-        keys = {name for key in self.table.uniques for name in key.columns}
+        keys = {name for key in self.table.keys for name in key.columns}
         rules = [it for it in self.table.checks if column.name in it.columns]
-        wanted = [it for rule in rules for it in hints(rule.expression, column.name, count)]
-        wanted += [it for rule in column.type.rules for it in hints(rule.expression, "", count)]
+        most = count if column.name in keys else HINTS
+        wanted = [it for rule in rules for it in hints(rule.expression, column.name, most)]
+        wanted += [it for rule in column.type.rules for it in hints(rule.expression, "", most)]
         values = pool(column, wanted, count if column.name in keys else 0)
-        return tuple((it,) for it in values if it is None or self._is_valid(it, column)) or ((None,),)
+        valid = set(self._valid([it for it in values if it is not None], column))
+        return tuple((it,) for it in values if it is None or it in valid) or ((None,),)
 
-    def _is_valid(self, value: str, column: Column) -> bool:
-        """Whether the type takes the value. That of a domain is asked for what is below it: its rules come later."""
-        cast = sql.SQL("select cast({} as {})").format(sql.Placeholder(), sql.SQL(column.type.input_name))
+    def _valid(self, values: Sequence[str], column: Column) -> Sequence[str]:
+        """Those that the type takes. That of a domain is asked for what is below it: its rules come later."""
+        cast = sql.SQL("select count(cast(it as {})) from unnest({}::text[]) it")
+        query = cast.format(sql.SQL(column.type.input_name), sql.Placeholder())
         with suppress(Error), self.connection.transaction():
-            self.connection.execute(cast, [value])
-            return True
-        return False
+            self.connection.execute(query, [list(values)])
+            return values
+        half = len(values) // 2
+        return [*self._valid(values[:half], column), *self._valid(values[half:], column)] if half else []
 
     def _parents(self, reference: Reference) -> tuple[tuple[Value, ...], ...]:
         """The keys that may be referred to. With null, where one of the columns takes it."""
@@ -172,6 +224,15 @@ class _Filling:
             return tuple(found)
         empty = tuple(None for _ in nulls) if "" not in nulls else None
         return (*found[:1], *([empty] if empty else []), *found[1:])
+
+
+def _with(place: Place, at: int, choice: int) -> Place:
+    return (*place[:at], choice, *place[at + 1 :])
+
+
+def _has(rows: Sequence[Row], slot: Slot, choice: int) -> bool:
+    values = slot.choices[choice]
+    return any(all(row[name] == value for name, value in zip(slot.columns, values, strict=True)) for row in rows)
 
 
 def _keys_of(reference: Reference) -> sql.Composed:

@@ -16,6 +16,8 @@ from rules.row_tables import Table
 
 READ_ALIKE = {"S", "N", "D", "B"}
 """Categories of types whose members a program reads alike: texts, numbers, times, booleans."""
+MOST_VALUES = 6
+"""To which one column is updated, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,12 @@ def _updates(connection: Connection[Any], it: Filled) -> list[Statement]:
 
 
 def _of_each_column(it: Filled) -> list[tuple[str, Any]]:
-    """The last row repeats the first, so its values go with all others of the first."""
-    return [(column.name, row[column.name]) for column in it.table.written for row in it.extra[-1:]]
+    """Values that other rows were taken with, null among them, as far as they differ."""
+    found = []
+    for column in it.table.written:
+        different = list(dict.fromkeys(row[column.name] for row in it.extra))
+        found += [(column.name, value) for value in different[:MOST_VALUES]]
+    return found
 
 
 def _deletes(connection: Connection[Any], it: Filled) -> list[Statement]:

@@ -44,7 +44,7 @@ _UNIQUES = """
             where d.refclassid = 'pg_class'::regclass and d.refobjid = i.indrelid and d.refobjsubid > 0
               and ((d.classid = 'pg_class'::regclass and d.objid = i.indexrelid)
                 or (d.classid = 'pg_constraint'::regclass and d.objid in
-                    (select oid from pg_constraint where conindid = i.indexrelid and conrelid = i.indrelid)))
+                    (select oid from pg_constraint where conindid = i.indexrelid and contype <> 'f')))
            ) as columns
     from pg_index i join pg_class x on x.oid = i.indexrelid
     where (i.indisunique or i.indisexclusion) and i.indrelid = any(%s) order by 1, 2
@@ -183,12 +183,19 @@ class _Found:
 
 
 def _bounds(table: str, partitions: Rows) -> list[Rule]:
-    """What each partition takes, as an expression of its first column: the lower bound, or one of the list."""
+    """What each partition takes, as an expression of its first column: from a lower bound on, or one of the list."""
     rules = []
     for it in partitions:
-        lower = (it["bound"] or "").partition(" TO ")[0]
-        for text, number in _BOUND.findall(lower) if it["columns"] and "WITH (" not in lower else ():
-            literal = f"'{text}'" if text else f"'{number}'"
-            column = '"' + it["columns"][0].replace('"', '""') + '"'
-            rules.append(Rule(table, tuple(it["columns"]), f"{column} = {literal}"))
+        lower, _, upper = (it["bound"] or "").partition(" TO ")
+        if not it["columns"] or "WITH (" in lower:
+            continue
+        column = '"' + it["columns"][0].replace('"', '""') + '"'
+        bounds = [text.replace("''", "'") or number for text, number in _BOUND.findall(lower)]
+        compared = ">=" if upper else "="
+        expression = " OR ".join(f"{column} {compared} {_literal(bound)}" for bound in bounds)
+        rules += [Rule(table, tuple(it["columns"]), expression)] if expression else []
     return rules
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -113,10 +113,10 @@ def _broken(rehearsal: Rehearsal) -> list[str]:
     broken = rehearsal.broken
     if not broken:
         return []
-    told = [f"{it.statement}: {_one_line(it.sentence)}" for it in broken[:MOST_NAMED]]
-    more = f"; and {len(broken) - MOST_NAMED} more" if len(broken) > MOST_NAMED else ""
+    told = list(dict.fromkeys(f"{it.statement}: {_one_line(it.sentence)}" for it in broken))
+    more = f"; and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
     count = f"{len(broken)} of {_counted(rehearsal.statements, 'statement')}"
-    return [f"After the scripts {count} of the running version no longer work: {'; '.join(told)}{more}."]
+    return [f"After the scripts {count} of the running version no longer work: {'; '.join(told[:MOST_NAMED])}{more}."]
 
 
 def _doubts(rehearsal: Rehearsal, pending: Sequence[str], *, is_new: bool) -> list[str]:
@@ -152,7 +152,10 @@ def _measured(rehearsal: Rehearsal) -> str:
 
 
 def _remedy(rehearsal: Rehearsal, is_against: bool) -> str:
-    if is_against and rehearsal.failed:
+    failure = rehearsal.failed.failure if rehearsal.failed else None
+    if failure and not failure.is_about_data:
+        return "mend the script"
+    if failure:
         return "mend the rows first, in a script before it, or let the script deal with them"
     if is_against:
         return "do it in two releases: first what the running version can live with, the rest when it has gone"

@@ -61,29 +61,44 @@ def moved(slots: Sequence[Slot], place: Place, columns: Collection[str]) -> Plac
     return tuple(wheels)
 
 
-def spread(slots: Sequence[Slot], table: Table, number: int) -> Place:
-    """The place of the row with this number, 0 is the most ordinary.
+def spread(slots: Sequence[Slot], table: Table, number: int, count: int) -> Place:
+    """The place of the row with this number, of about so many; 0 is the most ordinary.
 
     Columns that are unique alone and columns that are in no key take one choice after the other. Those of a key of
     several columns count like digits, so that each repeats although no pair does.
     """
     place = {name: number for slot in slots for name in slot.columns}
-    alone = {key.columns[0] for key in table.uniques if len(key.columns) == 1}
-    for key in table.uniques:
-        place |= (
-            _counted(slots, [name for name in key.columns if name not in alone], number) if len(key.columns) > 1 else {}
-        )
+    alone = unique_alone(table)
+    for key in table.keys:
+        if len(key.columns) > 1:
+            place |= _counted([slot for slot in slots if slot.meets(set(key.columns) - alone)], number, count)
     return tuple(place[slot.columns[0]] % len(slot.choices) for slot in slots)
 
 
 def unique_alone(table: Table) -> set[str]:
-    return {key.columns[0] for key in table.uniques if len(key.columns) == 1}
+    return {key.columns[0] for key in table.keys if len(key.columns) == 1}
 
 
-def _counted(slots: Sequence[Slot], columns: Collection[str], number: int) -> dict[str, int]:
+def capacity(slots: Sequence[Slot], table: Table) -> int:
+    """So many rows the table can have: no more than the scarcest column that is unique alone has choices."""
+    alone = unique_alone(table)
+    return min((sum(None not in it for it in slot.choices) for slot in slots if slot.meets(alone)), default=10**9)
+
+
+def keyed(slots: Sequence[Slot], table: Table, place: Place, key_place: Place) -> Place:
+    """A place with the keys of another."""
+    keys = {name for key in table.keys for name in key.columns}
+    pairs = zip(slots, place, key_place, strict=True)
+    return tuple(other if slot.meets(keys) else own for slot, own, other in pairs)
+
+
+def _counted(slots: Sequence[Slot], number: int, count: int) -> dict[str, int]:
+    """Digits of about the same base, the last slot takes what is left."""
+    base = 2
+    while base ** len(slots) < count:
+        base += 1
     place: dict[str, int] = {}
-    for slot in slots:
-        if slot.meets(columns):
-            number, digit = divmod(number, len(slot.choices))
-            place |= dict.fromkeys(slot.columns, digit)
-    return place
+    for slot in slots[:-1]:
+        number, digit = divmod(number, min(base, len(slot.choices)))
+        place |= dict.fromkeys(slot.columns, digit)
+    return place | {name: number for slot in slots[-1:] for name in slot.columns}

@@ -88,6 +88,12 @@ class Table:
         """The columns that a program fills."""
         return tuple(column for column in self.columns if not column.automatic)
 
+    @property
+    def keys(self) -> tuple[Rule, ...]:
+        """The unique keys that a program's own values must keep: in the others the database makes a part."""
+        automatic = {column.name for column in self.columns if column.automatic}
+        return tuple(key for key in self.uniques if automatic.isdisjoint(key.columns))
+
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
