@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import Connection
@@ -22,7 +22,8 @@ from pydantic import SecretStr
 from blocks.rehearsal_rows import Filled, fill_all, unfilled
 from blocks.rehearsal_statements import Statement, broken, statements_of
 from blocks.rehearsal_tables import HISTORY, read_tables
-from blocks.scratch_databases import NotCopied, ScratchServer
+from blocks.scratch_databases import SYSTEM, NotCopied, ScratchServer
+from rules.errors import Outage
 from rules.rehearsals import Rehearsal, ScriptFailure, ScriptRun
 from rules.schemas import Schema, compare
 
@@ -30,13 +31,44 @@ postgast: Any = import_module("postgast")
 """Not by an import statement: mypy cannot read its stubs, which have a field of the name None."""
 
 
+class PreparedStatement(Protocol):
+    @property
+    def text(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+
+
+class PreparedScript(Protocol):
+    """One pending script, its placeholders filled in; such as `blocks.migration_scripts.Prepared`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def statements(self) -> Sequence[PreparedStatement]: ...
+    @property
+    def in_transaction(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One statement. `line`: where it begins, counted from 1."""
+
+    text: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class RehearsedScript:
-    """One pending script, as it is sent: its placeholders are filled in."""
+    """A script from its plain text."""
 
     name: str
     sql: str
     in_transaction: bool = True
+
+    @property
+    def statements(self) -> Sequence[PreparedStatement]:
+        """Raises postgast.PgQueryError, where it is not SQL."""
+        return numbered(self.sql)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +89,7 @@ ReadSchema = Callable[[SecretStr], Schema]
 def rehearse(
     server: ScratchServer,
     target: SecretStr,
-    scripts: Sequence[RehearsedScript],
+    scripts: Sequence[PreparedScript],
     limits: RehearsalLimits,
     read_schema: ReadSchema | None = None,
 ) -> Rehearsal:
@@ -70,10 +102,12 @@ def rehearse(
         return Rehearsal()
     with server.database(target) as scratch:
         try:
-            left_out = server.copy_schema(target, scratch)
+            server.copy_schema(target, scratch)
+            return _Stage(scratch, limits, read_schema).play(scripts)
         except NotCopied as error:
             return Rehearsal(problem=str(error))
-        return _Stage(scratch, limits, read_schema, left_out).play(scripts)
+        except psycopg.OperationalError as error:
+            raise Outage(SYSTEM, "rehearsing", str(error.diag.message_primary or error)) from None
 
 
 @dataclass(slots=True)
@@ -81,9 +115,8 @@ class _Stage:
     scratch: SecretStr
     limits: RehearsalLimits
     read_schema: ReadSchema | None
-    left_out: tuple[str, ...]
 
-    def play(self, scripts: Sequence[RehearsedScript]) -> Rehearsal:
+    def play(self, scripts: Sequence[PreparedScript]) -> Rehearsal:
         with self._connected() as connection:
             filled, statements = self._prepared(connection)
             before = self.read_schema(self.scratch) if self.read_schema else None
@@ -119,7 +152,7 @@ def _broken(connection: Connection[Any], statements: Sequence[Statement]) -> tup
         return broken(connection, statements)
 
 
-def _run_all(connection: Connection[Any], scripts: Sequence[RehearsedScript]) -> list[ScriptRun]:
+def _run_all(connection: Connection[Any], scripts: Sequence[PreparedScript]) -> list[ScriptRun]:
     """Up to the first that fails."""
     runs: list[ScriptRun] = []
     for script in scripts:
@@ -131,10 +164,10 @@ def _run_all(connection: Connection[Any], scripts: Sequence[RehearsedScript]) ->
     return runs
 
 
-def _run(connection: Connection[Any], script: RehearsedScript) -> ScriptFailure | None:
+def _run(connection: Connection[Any], script: PreparedScript) -> ScriptFailure | None:
     """One script, statement by statement, so that the line is known."""
     try:
-        pieces = numbered(script.sql)
+        pieces = script.statements
         with connection.transaction() if script.in_transaction else nullcontext():
             return _first_failure(connection, pieces)
     except postgast.PgQueryError as error:
@@ -143,12 +176,12 @@ def _run(connection: Connection[Any], script: RehearsedScript) -> ScriptFailure 
         return _failure(error, 0)
 
 
-def _first_failure(connection: Connection[Any], pieces: Sequence[tuple[int, str]]) -> ScriptFailure | None:
-    for line, statement in pieces:
+def _first_failure(connection: Connection[Any], pieces: Sequence[PreparedStatement]) -> ScriptFailure | None:
+    for it in pieces:
         try:
-            connection.execute(statement.encode())
+            connection.execute(it.text.encode())
         except psycopg.Error as error:
-            return _failure(error, line)
+            return _failure(error, it.line)
     return None
 
 
@@ -157,11 +190,11 @@ def _failure(error: psycopg.Error, line: int) -> ScriptFailure:
     return ScriptFailure(f"{error.diag.message_primary or error}{detail}", error.sqlstate or "", line)
 
 
-def numbered(script: str) -> list[tuple[int, str]]:
+def numbered(script: str) -> list[Piece]:
     """The statements of a script, each with the line that it begins in, counted from 1."""
     found, at = [], 0
     for statement in postgast.split(script):
         begins = script.index(statement, at)
         at = begins + len(statement)
-        found.append((script.count("\n", 0, begins) + 1, statement))
+        found.append(Piece(statement, script.count("\n", 0, begins) + 1))
     return found

@@ -9,7 +9,7 @@ It is never the target's own server: what a rehearsal does may be heavy, and a m
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -20,7 +20,7 @@ from prefect.blocks.core import Block
 from psycopg import Connection, conninfo, sql
 from pydantic import Field, SecretStr
 
-from blocks.commands import Ended, run, workplace
+from blocks.commands import Ended, ProgramMissing, run, workplace
 from blocks.discretion import discretion
 from rules.errors import Declined, InvalidInput, Outage, PromotionError
 
@@ -31,9 +31,19 @@ STAMP = "%Y%m%d%H%M"
 LEFT_AFTER = timedelta(days=1)
 """A database that is older belongs to a run that died."""
 
-DUMP = ("--schema-only", "--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions", "--no-tablespaces")
-NO_ROLE = "42704"
-"""SQLSTATE of an object that is not defined: a role that a policy speaks of."""
+INSTALL = "Install PostgreSQL's client on the worker, not older than the target"
+EXCERPT = 200
+"""Characters of a statement that could not be copied."""
+DUMP = (
+    "--schema-only",
+    "--no-owner",
+    "--no-privileges",
+    "--no-publications",
+    "--no-subscriptions",
+    "--no-tablespaces",
+    "--lock-wait-timeout=10000",
+)
+READ_ONLY = "-c default_transaction_read_only=on -c statement_timeout=30000"
 
 postgast: Any = import_module("postgast")
 """Not by an import statement: mypy cannot read its stubs, which have a field of the name None."""
@@ -78,22 +88,29 @@ class ScratchServer(Block):
             with self._administrator("dropping its database") as connection:
                 _drop(connection, name)
 
-    def copy_schema(self, target: SecretStr, scratch: SecretStr) -> tuple[str, ...]:
-        """Make the target's schema there, without rows, owners and privileges. What had to be left out, in words.
+    def copy_schema(self, target: SecretStr, scratch: SecretStr) -> None:
+        """Make the target's schema there, without rows, owners and privileges.
 
-        Raises NotCopied, with what pg_dump or the server said.
+        Scripts grant to roles, and policies name them: those that the target has and this server has not are made,
+        without login and without rights. They stay, for the next rehearsal.
+
+        Raises NotCopied, with what pg_dump or one of the servers said, and InvalidInput where they are one server.
         """
-        dump = self._dumped(target)
         with _connected(scratch, "copying the schema") as connection:
-            return self._restored(connection, dump)
+            with _reading(target) as there:
+                self._compare(_identity(there), _identity(connection))
+                roles = _roles(there)
+            self._make_roles(connection, roles)
+            self._restore(connection, self._dumped(target))
 
     def _check(self, target: SecretStr) -> None:
-        if self.same_server_is_fine:
-            return
-        if _place(target) == _place(self.url):
-            raise InvalidInput(
-                "The scratch server", "the target's own server", "another one", "Give the block another address."
-            )
+        if not self.same_server_is_fine and places(target) & places(self.url):
+            raise _same_server()
+
+    def _compare(self, target: int | None, ours: int | None) -> None:
+        """Two names may lead to one server; its number tells."""
+        if not self.same_server_is_fine and target is not None and target == ours:
+            raise _same_server()
 
     def _dumped(self, target: SecretStr) -> str:
         parts = conninfo.conninfo_to_dict(target.get_secret_value())
@@ -103,27 +120,28 @@ class ScratchServer(Block):
         with workplace() as folder:
             file = folder / "schema.sql"
             argv = [self.pg_dump, *DUMP, "--no-password", f"--file={file}", f"--dbname={wanted}"]
-            ended = run(
-                argv, seconds=self.seconds, folder=folder, secrets=hidden, install="Install PostgreSQL's client"
-            )
+            try:
+                ended = run(argv, seconds=self.seconds, folder=folder, secrets=hidden, install=INSTALL)
+            except ProgramMissing as error:
+                raise NotCopied(str(error)) from None
             if not ended.is_ok():
                 raise NotCopied(f"pg_dump {ended.how}: {_last_line(ended)}")
             return file.read_text(encoding="utf-8")
 
-    def _restored(self, connection: Connection[Any], dump: str) -> tuple[str, ...]:
-        left_out = []
-        connection.execute(sql.SQL("set statement_timeout = {}").format(round(self.seconds * 1000)))
+    def _restore(self, connection: Connection[Any], dump: str) -> None:
+        connection.execute("select set_config('statement_timeout', %s, false)", [str(round(self.seconds * 1000))])
         for statement in statements(dump):
             try:
-                with connection.transaction():
-                    connection.execute(statement.encode())
+                connection.execute(statement.encode())
             except psycopg.Error as error:
-                if not _may_lack(statement, error):
-                    raise NotCopied(
-                        f"The copy failed: {_said(error)}, in: {' '.join(statement.split())[:200]}"
-                    ) from error
-                left_out.append(f"{_said(error)}, in: {' '.join(statement.split())[:80]}")
-        return tuple(left_out)
+                told = " ".join(statement.split())[:EXCERPT]
+                raise NotCopied(f"The copy of the schema failed: {_said(error)}, in: {told}") from error
+
+    def _make_roles(self, connection: Connection[Any], wanted: Iterable[str]) -> None:
+        there = {name for (name,) in connection.execute("select rolname from pg_roles").fetchall()}
+        for name in sorted(set(wanted) - there):
+            with suppress(psycopg.errors.DuplicateObject):  # another rehearsal was faster
+                connection.execute(sql.SQL("create role {} nologin").format(sql.Identifier(name)))
 
     @contextmanager
     def _administrator(self, doing: str) -> Iterator[Connection[Any]]:
@@ -139,6 +157,15 @@ class ScratchServer(Block):
             if is_left(name, now):
                 with suppress(psycopg.Error):
                     _drop(connection, name)
+
+
+def _same_server() -> InvalidInput:
+    return InvalidInput(
+        "The scratch server",
+        "the target's own server",
+        "another one",
+        "Give the block promotion-scratch-database another address.",
+    )
 
 
 def is_left(name: str, now: datetime) -> bool:
@@ -179,16 +206,44 @@ def _drop(connection: Connection[Any], name: str) -> None:
     connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
-def _place(url: SecretStr) -> tuple[str, str]:
-    """Host and port, as the client library takes them, with its defaults."""
+def places(url: SecretStr) -> set[tuple[str, str]]:
+    """Hosts and ports that an address may lead to, as the client library takes them, with its defaults."""
     parts = conninfo.conninfo_to_dict(url.get_secret_value())
-    host = str(parts.get("hostaddr") or parts.get("host") or "localhost").lower().rstrip(".")
-    return host, str(parts.get("port") or 5432)
+    hosts = str(parts.get("hostaddr") or parts.get("host") or "localhost").split(",")
+    ports = str(parts.get("port") or 5432).split(",")
+    ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
+    return {(_host(host), port or "5432") for host, port in zip(hosts, ports, strict=True)}
 
 
-def _may_lack(statement: str, error: psycopg.Error) -> bool:
-    """A policy for a role that only the target has can be left out: no statement of ours is under a policy."""
-    return error.sqlstate == NO_ROLE and statement.lstrip().upper().startswith(("CREATE POLICY", "ALTER POLICY"))
+def _host(name: str) -> str:
+    told = name.strip().lower().rstrip(".")
+    return "localhost" if told in {"", "127.0.0.1", "::1"} else told
+
+
+@contextmanager
+def _reading(target: SecretStr) -> Iterator[Connection[Any]]:
+    """The target, which is only read. Raises NotCopied for all that goes wrong there."""
+    try:
+        with psycopg.connect(
+            target.get_secret_value(), autocommit=True, connect_timeout=10, options=READ_ONLY
+        ) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise NotCopied(f"The target could not be read: {_said(error)}") from None
+
+
+def _roles(connection: Connection[Any]) -> list[str]:
+    """The names of its roles, but PostgreSQL's own."""
+    found = connection.execute("select rolname::text from pg_roles where rolname !~ '^pg_'").fetchall()
+    return [name for (name,) in found]
+
+
+def _identity(connection: Connection[Any]) -> int | None:
+    """The number that PostgreSQL gave the server at its making; None where we may not know it."""
+    with suppress(psycopg.Error):
+        found = connection.execute("select system_identifier from pg_control_system()").fetchone()
+        return int(found[0]) if found else None
+    return None
 
 
 def _said(error: psycopg.Error) -> str:
