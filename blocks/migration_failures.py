@@ -24,11 +24,11 @@ QUOTED_VALUE = re.compile(r'(?<=: ).*|"[^"]*"', re.DOTALL)
 
 
 class MigrationFailed(PromotionError):
-    """A script of ours failed in the database. `line`: where the failing statement begins; 0 when it was the commit."""
+    """A script of ours failed in the database. `line`: of the failing statement; 0: it was the end, the commit."""
 
     def __init__(self, script: str, line: int, sqlstate: str, said: str, standing: str) -> None:
         self.script, self.line, self.sqlstate, self.said = script, line, sqlstate, said
-        where = f"in line {line}" if line else "when its transaction was to be committed"
+        where = f"in line {line}" if line else "at its end, the commit"
         super().__init__(f"Migration {script} failed {where}: {said} (SQLSTATE {sqlstate}). {standing}")
 
 

@@ -34,7 +34,6 @@ class ScriptRun:
     connection: Connection[Any]
     table: HistoryTable
     placeholders: Mapping[str, str]
-    lock_timeout_seconds: float
     monotonic: Callable[[], float] = time.monotonic
 
     def in_transaction(self, prepared: Prepared, entry: Entry) -> Applied:
@@ -57,18 +56,18 @@ class ScriptRun:
         The row is written before and marked afterwards: should we die between, it tells that it was begun.
         """
         with answering(f"noting that {prepared.name} begins"):
+            role = self._setting("role")
             row = self.table.add(self.connection, replace(entry, success=False))
-        begun, role = self.monotonic(), self._role()
+        begun = self.monotonic()
         for done, statement in enumerate(prepared.statements):
             try:
-                self._set_lock_timeout(statement)
-                self._send(statement)
+                self._send(statement, patiently=statement.alone and statement.kind in LOOKS_FOR_OLD_SNAPSHOTS)
             except Broken as broken:
                 self._abandon()
                 raise failed(prepared.name, broken, self.placeholders, _half_done(prepared, done, row)) from None
         self._refuse_open_transaction(prepared, row)
         try:
-            self._take_role(role)
+            self._set("role", role)
             return self.table.finish(self.connection, row.installed_rank, self._milliseconds(begun))
         except psycopg.Error as error:
             unmarked = Broken(None, error, lost=self.connection.closed)
@@ -78,8 +77,8 @@ class ScriptRun:
     def _until_commit(self, prepared: Prepared, entry: Entry) -> Applied:
         begun = self.monotonic()
         try:
-            role = self._role()
-            self._control("begin")
+            role = self._setting("role")
+            self.connection.execute("begin")
             for statement in prepared.statements:
                 self._send(statement)
             return self._write(role, replace(entry, execution_time=self._milliseconds(begun)))
@@ -89,7 +88,7 @@ class ScriptRun:
 
     def _write(self, role: str, entry: Entry) -> Applied:
         try:
-            self._take_role(role)
+            self._set("role", role)
             return self.table.add(self.connection, entry)
         except psycopg.Error as error:
             raise Broken(None, error, lost=self.connection.closed) from None
@@ -102,17 +101,19 @@ class ScriptRun:
                 raise CommitLost(row) from None
             raise Broken(None, error, lost=False) from None  # such as a deferred constraint; the server rolled back
 
-    def _send(self, statement: Statement) -> None:
+    def _send(self, statement: Statement, *, patiently: bool = False) -> None:
+        """`patiently`: without a lock timeout, where it waits for old snapshots. Nobody queues behind it, and breaking
+        it off leaves an invalid index; the statement timeout still bounds it.
+        """
         try:
+            lock_timeout = self._setting("lock_timeout") if patiently else ""
+            if patiently:
+                self._set("lock_timeout", "0")
             self.connection.execute(statement.text.encode())
+            if patiently:
+                self._set("lock_timeout", lock_timeout)
         except psycopg.Error as error:
             raise Broken(statement, error, lost=self.connection.closed) from None
-
-    def _control(self, command: str) -> None:
-        try:
-            self.connection.execute(command.encode())
-        except psycopg.Error as error:
-            raise Broken(None, error, lost=self.connection.closed) from None
 
     def _abandon(self) -> None:
         """Roll back what is open. A session that cannot is closed, and rolled back by the server."""
@@ -123,20 +124,13 @@ class ScriptRun:
         except psycopg.Error:
             self.connection.close()
 
-    def _role(self) -> str:
+    def _setting(self, name: str) -> str:
         with self.connection.cursor(row_factory=scalar_row) as cursor:
-            return str(cursor.execute("select current_setting('role')").fetchone())
+            return str(cursor.execute("select pg_catalog.current_setting(%s)", (name,)).fetchone())
 
-    def _take_role(self, role: str) -> None:
-        """A script may have changed it (`set role`); the history is ours to write."""
-        self.connection.execute("select pg_catalog.set_config('role', %s, false)", (role,))
-
-    def _set_lock_timeout(self, statement: Statement) -> None:
-        """None where it waits for old snapshots: nobody queues behind it, and breaking off leaves an invalid index."""
-        patient = statement.alone and statement.kind in LOOKS_FOR_OLD_SNAPSHOTS
-        milliseconds = 0 if patient else int(self.lock_timeout_seconds * 1000)
-        if self.connection.info.transaction_status is TransactionStatus.IDLE:
-            self._control(f"set lock_timeout = {milliseconds}")
+    def _set(self, name: str, value: str) -> None:
+        """The role and others may have been changed by the script; the history is ours to write."""
+        self.connection.execute("select pg_catalog.set_config(%s, %s, false)", (name, value))
 
     def _refuse_open_transaction(self, prepared: Prepared, row: Applied) -> None:
         if self.connection.info.transaction_status is TransactionStatus.IDLE:

@@ -11,7 +11,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from rules.errors import InvalidInput
 
@@ -72,6 +72,8 @@ def prepare(name: str, sql: str, placeholders: Mapping[str, str] | None, *, in_t
     script that runs in a transaction, or statements that need one mixed with such that cannot have one.
     """
     text = sql.removeprefix("\ufeff")
+    if "\0" in text:  # the grammar would end there, and what follows be left out
+        raise InvalidInput(f"the text of {name}", "a NUL character", "text", "Nothing was run.")
     filled = text if placeholders is None else fill(name, text, placeholders)
     statements = _cut(name, filled, placeholders or {})
     return Prepared(name, statements, _in_transaction(name, statements, in_transaction))
@@ -109,20 +111,43 @@ def excerpt(text: str) -> str:
 
 def _cut(name: str, sql: str, placeholders: Mapping[str, str]) -> tuple[Statement, ...]:
     try:
-        tree = postgast.parse(sql)
+        raw = sql.encode()
+        found = _statements(raw, sql)
     except postgast.PgQueryError as error:
         raise _unreadable(name, sql, error, placeholders) from None
-    raw = sql.encode()
-    starts = [one.stmt_location for one in tree.stmts]
-    lines = _lines(raw, starts)
-    statements = []
-    for one, line in zip(tree.stmts, lines, strict=True):
-        copy = one.stmt.copy_stmt
-        if copy.is_from and not copy.filename:
-            raise _from_stdin(name)
-        end = one.stmt_location + one.stmt_len if one.stmt_len else len(raw)
-        statements.append(_statement(raw[one.stmt_location : end].decode(), line, one.stmt))
-    return tuple(statements)
+    except UnicodeEncodeError:
+        raise InvalidInput(f"the text of {name}", "half a character", "UTF-8", "Nothing was run.") from None
+    lines = _lines(raw, [start for start, _, _ in found])
+    return tuple(_statement(name, text, line, node) for (_, text, node), line in zip(found, lines, strict=True))
+
+
+def _statements(raw: bytes, sql: str) -> list[tuple[int, str, Message | None]]:
+    """Where each statement starts (in bytes), its text, and its node."""
+    try:
+        tree = postgast.parse(sql)
+    except DecodeError:
+        return _too_deep(raw, sql)
+    ends = [one.stmt_location + one.stmt_len if one.stmt_len else len(raw) for one in tree.stmts]
+    pairs = zip(tree.stmts, ends, strict=True)
+    return [(one.stmt_location, raw[one.stmt_location : end].decode(), one.stmt) for one, end in pairs]
+
+
+def _too_deep(raw: bytes, sql: str) -> list[tuple[int, str, Message | None]]:
+    """A script with an expression that is nested too deeply for the tree to be handed over, though it does parse.
+
+    Cut all the same. Statements that cannot be looked into are expressions and queries: none that ends a transaction.
+    """
+    found: list[tuple[int, str, Message | None]] = []
+    at = 0
+    for text in postgast.split(sql):
+        at = raw.index(text.encode(), at)
+        try:
+            node = postgast.parse(text).stmts[0].stmt
+        except DecodeError:
+            node = None
+        found.append((at, text, node))
+        at += len(text.encode())
+    return found
 
 
 def _unreadable(name: str, sql: str, error: Any, placeholders: Mapping[str, str]) -> InvalidInput:
@@ -140,7 +165,9 @@ def _unreadable(name: str, sql: str, error: Any, placeholders: Mapping[str, str]
 
 def _from_stdin(name: str) -> InvalidInput:
     remedy = "Write INSERT statements, or load the rows outside of migrations. Nothing was run."
-    return InvalidInput(f"a statement of {name}", "COPY … FROM STDIN", "a statement that carries its own data", remedy)
+    return InvalidInput(
+        f"a statement of {name}", "COPY … FROM STDIN or TO STDOUT", "a statement that carries its own data", remedy
+    )
 
 
 def _lines(raw: bytes, starts: Sequence[int]) -> list[int]:
@@ -152,13 +179,16 @@ def _lines(raw: bytes, starts: Sequence[int]) -> list[int]:
     return lines
 
 
-def _statement(text: str, line: int, stmt: Message) -> Statement:
-    which = stmt.WhichOneof("node") or ""
-    node = getattr(stmt, which)
-    kind = node.DESCRIPTOR.name
-    # What stands before the statement, blank lines and comments, is no part of it where we tell its line.
+def _statement(name: str, text: str, line: int, stmt: Message | None) -> Statement:
+    # What stands before the statement, such as blank lines, is no part of it where we tell its line.
     stripped = text.lstrip()
     line += text[: len(text) - len(stripped)].count("\n")
+    if stmt is None:
+        return Statement(stripped.rstrip(), line, "", alone=False, controls=False)
+    node = getattr(stmt, stmt.WhichOneof("node") or "")
+    kind = node.DESCRIPTOR.name
+    if kind == "CopyStmt" and not node.filename:
+        raise _from_stdin(name)
     controls = kind == "TransactionStmt" and _name_of(node, "kind") not in BY_SAVEPOINT
     return Statement(stripped.rstrip(), line, kind, _alone(kind, node), controls)
 

@@ -132,7 +132,7 @@ class MigrationRunner:
         prepared = self._prepared(script, values)
         self._settle(connection)
         entry = Entry(script.version, script.description, kind, script.name, script.checksum)
-        run = ScriptRun(connection, self.table, values, self.limits.lock_timeout, self.wiring.monotonic)
+        run = ScriptRun(connection, self.table, values, self.wiring.monotonic)
         if prepared.in_transaction:
             return Ran(script.name, self._patiently(run, prepared, entry), now=True)
         return Ran(script.name, run.without_transaction(prepared, entry), now=True)
@@ -169,6 +169,7 @@ class MigrationRunner:
         """A connection with Flyway's lock."""
         with self.database.connected(read_only=False) as connection, answering(doing):
             connection.autocommit = True
+            connection.prepare_threshold = None  # a script's statements are to reach the server as they stand
             with held(connection, self.table.lock_key, self.limits.lock_wait, self.wiring):
                 yield connection
 
@@ -179,12 +180,8 @@ class MigrationRunner:
             " nullif(current_setting('search_path'), '')), false), set_config('lock_timeout', %s, false),"
             " set_config('statement_timeout', %s, false), set_config('client_encoding', 'UTF8', false)"
         )
-        lock, statement = (f"{seconds * 1000:.0f}" for seconds in (self.limits.lock_timeout, self._longest))
-        connection.execute(query, (self.table.schema, lock, statement))
-
-    @property
-    def _longest(self) -> float:
-        return self.limits.statement_timeout
+        seconds = (self.limits.lock_timeout, self.limits.statement_timeout)
+        connection.execute(query, (self.table.schema, *(f"{it * 1000:.0f}" for it in seconds)))
 
     def _prepared(self, script: MigrationScript, values: Mapping[str, str]) -> Prepared:
         known = {**values, "flyway:filename": script.name} if script.replaces_placeholders else None

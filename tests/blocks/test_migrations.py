@@ -1,13 +1,17 @@
 """Applying migrations, on a real PostgreSQL. Nobody sleeps: pauses are written down, or used to free what is held."""
 
 import os
+import select
+import socket
 import subprocess
+import tempfile
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from time import monotonic
 
 import psycopg
@@ -19,7 +23,7 @@ from blocks.migration_table import HistoryTable, java_hash
 from blocks.migrations import Limits, MigrationRunner, Ran
 from blocks.wire import Wiring
 from deployments.sandbox.database import Database
-from rules.errors import Outage, Refused
+from rules.errors import Declined, Outage, Refused
 
 NUMBERS = count()
 FLYWAYS_ROW = (
@@ -199,7 +203,7 @@ def test_values_of_rows_and_of_placeholders_are_in_no_message(address: Address) 
 
 def test_a_deferred_constraint_that_fails_at_the_commit_is_told_as_that(address: Address) -> None:
     sql = "create table t (a int unique deferrable initially deferred); insert into t values (1), (1);"
-    with pytest.raises(MigrationFailed, match="when its transaction was to be committed") as caught:
+    with pytest.raises(MigrationFailed, match="failed at its end, the commit") as caught:
         runner(address).apply(Script("V1__t.sql", sql))
     assert (caught.value.sqlstate, caught.value.line) == ("23505", 0)
     assert address.tables() == []
@@ -471,6 +475,90 @@ insert into a values (1);"""
         runner(address).apply(Script("V1__dies.sql", sql))
     assert len(address.pids) == 2
     assert address.tables() == []
+
+
+def test_a_session_that_dies_between_two_statements_without_transaction_leaves_its_row(address: Address) -> None:
+    sql = "create table a ();\nselect pg_terminate_backend(pg_backend_pid());\ncreate table b ();"
+    with pytest.raises(MigrationFailed, match=r"The 1 before it are done and stay \(lines 1\)") as caught:
+        runner(address).apply(Script("V1__dies.sql", sql, in_transaction=False))
+    assert (caught.value.line, caught.value.sqlstate) == (2, "57P01")
+    assert address.tables() == ["a"]
+    assert [row.success for row in runner(address).history()] == [False]
+
+
+class DeafAtCommit:
+    """A wire to the server that is cut when the server has committed and before we hear of it."""
+
+    def __init__(self, folder: Path, server: Path) -> None:
+        self.folder, self._server = folder, server
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(folder / ".s.PGSQL.5432"))
+        self._listening.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._thread.join(20)
+        self._listening.close()
+
+    def _serve(self) -> None:
+        client, _ = self._listening.accept()
+        with client, socket.socket(socket.AF_UNIX) as server:
+            server.connect(str(self._server / ".s.PGSQL.5432"))
+            while True:
+                ready, _, _ = select.select([client, server], [], [], 20)
+                for side, other in ((client, server), (server, client)):
+                    if side in ready:
+                        heard = side.recv(65536)
+                        other.sendall(heard)
+                        if b"commit" in heard:
+                            server.recv(65536)
+                            return
+
+
+@dataclass(slots=True)
+class CutOnce:
+    """A database whose first session is over a wire that is cut at the commit; the others are good."""
+
+    address: Address
+    bad_url: str
+    good: bool = False
+
+    @contextmanager
+    def connected(self, *, read_only: bool) -> Iterator[Connection]:
+        through = self.address if self.good else Address(self.bad_url)
+        self.good = True
+        with through.connected(read_only=read_only) as connection:
+            yield connection
+
+
+def test_a_commit_whose_answer_was_lost_is_looked_up_and_told_as_done(server: Database, address: Address) -> None:
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        wire = DeafAtCommit(Path(folder), server.socket_folder)
+        database = CutOnce(address, address.url.split("?")[0] + f"?host={folder}&sslmode=disable&gssencmode=disable")
+        ran = MigrationRunner(database, wiring=still()).apply(FIRST)
+        wire.close()
+    assert (ran.now, ran.row.version) == (True, "1")
+    assert runner(address).history() == (ran.row,)
+    assert address.tables() == ["people"]
+
+
+def test_a_commit_that_nobody_can_look_up_is_told_as_not_known(server: Database, address: Address) -> None:
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        wire = DeafAtCommit(Path(folder), server.socket_folder)
+        gone = Address(address.url.split("?")[0] + "?host=/nowhere")
+        database = CutOnce(gone, address.url.split("?")[0] + f"?host={folder}&sslmode=disable&gssencmode=disable")
+        with pytest.raises(Outage, match=r"NOT KNOWN whether V1__people.sql is applied.*next run looks"):
+            MigrationRunner(database, wiring=still()).apply(FIRST)
+        wire.close()
+
+
+def test_a_database_that_does_not_let_us_write_declines(address: Address) -> None:
+    address.ask("create role onlooker login")
+    onlooker = Address(address.url.replace("postgres@", "onlooker@"))
+    with pytest.raises(Declined, match=r"applying V1__people.sql.*permission denied for schema public"):
+        runner(onlooker).apply(FIRST)
+    assert runner(onlooker).history() == ()
 
 
 def test_the_lock_is_flyways_own() -> None:
