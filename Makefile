@@ -16,8 +16,8 @@ demo: $(VENV)/.run      ## watch a release walk to production and a bad one take
 sandbox: $(VENV)/.run   ## the whole world on this machine, until Ctrl-C
 	@$(BIN)/python -m deployments.sandbox $(ARGS)
 
-test: $(VENV)/.dev | .state/prefect      ## every test
-	@$(ENV) $(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev $(VENV)/.tools | .state/prefect      ## every test
+	@$(ENV) NEEDS_TOOLS=1 $(BIN)/python -m pytest $(ARGS)
 
 browser: $(VENV)/.dev | .state/prefect   ## the Prefect UI and the control room in chromium; pictures in .state/screenshots
 	@$(ENV) $(BIN)/python -m pytest tests/browser --browser $(ARGS)
@@ -42,6 +42,7 @@ aws-calls: $(VENV)/.dev | .state/prefect  ## write deployments/aws_calls.toml an
 lock:            ## resolve the requirements again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements.in -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements-dev.in -o requirements-dev.lock
+	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements-tools.in -o requirements-tools.lock
 
 clean:           ## forget the environment and the sandbox's state
 	rm -rf $(VENV) .state
@@ -55,3 +56,7 @@ $(VENV)/.run: requirements.lock pyproject.toml
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml
 	@deployments/install $(PYTHON) $(VENV) requirements-dev.lock && touch $@ $(VENV)/.run
+
+# k6 and the scanners, for the tests alone: what they need does not fit together with what we need.
+$(VENV)/.tools: requirements-tools.lock | $(VENV)/.dev
+	@deployments/install $(PYTHON) $(VENV)/tools requirements-tools.lock alone && touch $@
