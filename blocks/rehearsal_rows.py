@@ -41,6 +41,8 @@ class Filled:
     rows: int = 0
     extra: tuple[Row, ...] = ()
     """Rows that it would take on top of that; they were tried and taken back."""
+    first: Row | None = None
+    """One that it has."""
     problem: str = ""
     """Why it has no row."""
 
@@ -98,7 +100,7 @@ class _Filling:
         for number in range(1, least):
             self._later(base, number, least)
         self._try_on_top(base, least)
-        return Filled(self.table, len(self.kept), tuple(self.extra))
+        return Filled(self.table, len(self.kept), tuple(self.extra), self.kept[0])
 
     def _searched(self, place: Place, tries: int, *, keep: bool, pinned: Collection[str] = ()) -> Place | None:
         """From a place on, to one whose row is taken. The columns that are pinned do not move."""

@@ -220,6 +220,11 @@ def test_a_rule_that_gets_narrower_fails_on_generated_rows(shop: Shop, script: s
         ("create table audits (o uuid references details); insert into audits select order_id from details",
          "DELETE from public.details"),
         (NO_UPDATES, "UPDATE public.bookings"),
+        ("alter table singleton add name text not null default ''; alter table singleton alter name drop default",
+         "INSERT into public.singleton"),
+        ("drop view open_orders", "SELECT from public.open_orders"),
+        ("alter sequence events_id_seq rename to numbers", "NEXTVAL of public.events_id_seq"),
+        ("alter table history_of_orders rename said to told", "UPDATE public.history_of_orders (said)"),
         ("alter table events detach partition events_2024", "INSERT into public.events"),
     ],
 )  # fmt: skip
