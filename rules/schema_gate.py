@@ -1,0 +1,43 @@
+"""The schema gate: whether what the next environment's code needs is still there once the schema is the new one."""
+
+from collections.abc import Sequence
+
+from rules.schema_changes import SchemaChange, Service
+from rules.schemas import Schema, compare
+from rules.vocabulary import Finding, Verdict
+
+GATE = "schema"
+ALLOWED = "every difference serves the code that runs there now"
+MOST_NAMED = 3
+VERDICTS = {Service.BREAKS: Verdict.FAILED, Service.REVIEW: Verdict.INCONCLUSIVE}
+
+
+def check_schemas(old: Schema, new: Schema, old_name: str, new_name: str) -> Finding:
+    """FAILED where a difference breaks the old code, INCONCLUSIVE where a person must look, else PASSED.
+
+    `old` is the schema of the environment `old_name` that the release is to go to, `new` that of `new_name`, where it
+    runs. What the new code would miss in the old schema is no obstacle: its migrations come before it.
+    """
+    changes = compare(old, new)
+    against = sorted(
+        (it for it in changes if it.serves_old_code.service in VERDICTS), key=lambda it: -_verdict(it).badness
+    )
+    measured = f"{len(changes)} differences, {len(against)} in the way"
+    evidence = f"{old_name} {old.hash[:12]}, {new_name} {new.hash[:12]}"
+    if not against:
+        told = f"{len(changes)} differences, and all of them serve" if changes else "No difference; it serves"
+        sentence = f"The schema of {new_name} beside that of {old_name}: {told} the code that runs in {old_name}."
+        return Finding(GATE, Verdict.PASSED, sentence, measured, ALLOWED, evidence)
+    sentence = f"The schema of {new_name} does not serve the code that runs in {old_name}: {_named(against)}."
+    remedy = "make the change in two releases: first what both can live with, and the rest when nothing needs it"
+    return Finding(GATE, _verdict(against[0]), sentence, measured, ALLOWED, evidence, could_be_met=remedy)
+
+
+def _verdict(change: SchemaChange) -> Verdict:
+    return VERDICTS[change.serves_old_code.service]
+
+
+def _named(changes: Sequence[SchemaChange]) -> str:
+    told = [f"{it.kind} {it.object}, {it.serves_old_code.reason}" for it in changes[:MOST_NAMED]]
+    more = len(changes) - MOST_NAMED
+    return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
