@@ -14,6 +14,7 @@ from rules.catalogue import CanaryPolicy, Catalogue, JudgePolicy, KeyAction, Key
 from rules.catalogue_problems import Problem
 from rules.production_checks import production_problems
 from rules.telemetry_checks import faults
+from rules.validation_checks import validation_problems
 from rules.vocabulary import Controller, Environment, Service, Strategy
 
 __all__ = ["Problem", "problems"]
@@ -314,4 +315,5 @@ CHECKS = (
     _numbers,
     _metrics,
     production_problems,
+    validation_problems,
 )
