@@ -179,6 +179,7 @@ class _Found:
             defaulted=it["atthasdef"] or bool(it["attidentity"]),
             automatic=generated or counted or bool(it["attidentity"]),
             generated=generated,
+            computed=bool(it["attgenerated"]),
         )
 
 

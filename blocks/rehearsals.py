@@ -5,13 +5,14 @@
          │ the pending scripts, one by one, timed
          ▼ the statements again, and what the schema is now ──▶ Rehearsal
 
-The target is only read, and only its schema. What only fails with data is found here.
+The target is only read; its rows only where a sample is wanted, and masked. What only fails with data is found here.
 """
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -20,11 +21,13 @@ from psycopg import Connection
 from pydantic import SecretStr
 
 from blocks.rehearsal_rows import Filled, fill_all, unfilled
+from blocks.rehearsal_samples import Sample
 from blocks.rehearsal_statements import Statement, broken, statements_of
 from blocks.rehearsal_tables import HISTORY, read_tables
-from blocks.scratch_databases import SYSTEM, NotCopied, ScratchServer
-from rules.errors import Outage
+from blocks.scratch_databases import SYSTEM, NotCopied, ScratchServer, reading
+from rules.errors import InvalidInput, Outage
 from rules.rehearsals import Rehearsal, ScriptFailure, ScriptRun
+from rules.row_tables import Table
 from rules.schemas import Schema, compare
 
 postgast: Any = import_module("postgast")
@@ -75,6 +78,8 @@ class RehearsedScript:
 class RehearsalLimits:
     rows: int = 20
     """In each table."""
+    sample: int = 0
+    """So many rows of each table of the target are copied as well, their texts masked."""
     seconds: float = 1800
     """Of one statement of a script."""
     search_path: str = "public"
@@ -103,7 +108,7 @@ def rehearse(
     with server.database(target) as scratch:
         try:
             server.copy_schema(target, scratch)
-            return _Stage(scratch, limits, read_schema).play(scripts)
+            return _Stage(target, scratch, limits, read_schema).play(scripts)
         except NotCopied as error:
             return Rehearsal(problem=str(error))
         except psycopg.OperationalError as error:
@@ -112,32 +117,49 @@ def rehearse(
 
 @dataclass(slots=True)
 class _Stage:
+    target: SecretStr
     scratch: SecretStr
     limits: RehearsalLimits
     read_schema: ReadSchema | None
 
     def play(self, scripts: Sequence[PreparedScript]) -> Rehearsal:
         with self._connected() as connection:
-            filled, statements = self._prepared(connection)
-            before = self.read_schema(self.scratch) if self.read_schema else None
+            copied, filled, statements = self._prepared(connection)
+            before = self._schema()
             runs = _run_all(connection, scripts)
             is_done = all(run.failure is None for run in runs)
-            after = self.read_schema(self.scratch) if self.read_schema and is_done else None
+            after = self._schema() if is_done else None
             return Rehearsal(
                 tuple(runs),
                 len(filled),
-                sum(it.rows for it in filled),
+                copied + sum(it.rows for it in filled),
                 unfilled(filled),
                 len(statements),
                 _broken(connection, statements) if is_done else (),
                 tuple(compare(before, after)) if before and after else (),
             )
 
-    def _prepared(self, connection: Connection[Any]) -> tuple[tuple[Filled, ...], tuple[Statement, ...]]:
+    def _prepared(self, connection: Connection[Any]) -> tuple[int, tuple[Filled, ...], tuple[Statement, ...]]:
+        tables = read_tables(connection, [self.limits.history])
         with connection.transaction():
-            filled = fill_all(connection, read_tables(connection, [self.limits.history]), self.limits.rows)
+            copied = self._sampled(connection, tables) if self.limits.sample else {}
+            filled = fill_all(connection, tables, self.limits.rows)
+        filled = tuple(replace(it, problem="") if copied.get(it.table.full_name) else it for it in filled)
         with connection.transaction():
-            return filled, statements_of(connection, filled)
+            return sum(copied.values()), filled, statements_of(connection, filled)
+
+    def _schema(self) -> Schema | None:
+        """None where nobody wants it, and where the database is empty."""
+        with suppress(InvalidInput):
+            return self.read_schema(self.scratch) if self.read_schema else None
+        return None
+
+    def _sampled(self, connection: Connection[Any], tables: Sequence[Table]) -> dict[str, int]:
+        """How many rows of each table were copied."""
+        with reading(self.target) as target:
+            sample = Sample(target, connection, secrets.token_bytes(32), self.limits.sample)
+            sample.copy(tables)
+        return {name: len(rows) for name, rows in sample.copied.items()}
 
     def _connected(self) -> Connection[Any]:
         connection = psycopg.connect(self.scratch.get_secret_value(), autocommit=True, connect_timeout=10)

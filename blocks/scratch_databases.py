@@ -97,7 +97,7 @@ class ScratchServer(Block):
         Raises NotCopied, with what pg_dump or one of the servers said, and InvalidInput where they are one server.
         """
         with _connected(scratch, "copying the schema") as connection:
-            with _reading(target) as there:
+            with reading(target) as there:
                 self._compare(_identity(there), _identity(connection))
                 roles = _roles(there)
             self._make_roles(connection, roles)
@@ -221,7 +221,7 @@ def _host(name: str) -> str:
 
 
 @contextmanager
-def _reading(target: SecretStr) -> Iterator[Connection[Any]]:
+def reading(target: SecretStr) -> Iterator[Connection[Any]]:
     """The target, which is only read. Raises NotCopied for all that goes wrong there."""
     try:
         with psycopg.connect(

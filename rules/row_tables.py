@@ -54,7 +54,9 @@ class Column:
     automatic: bool = False
     """The database fills it: an identity, a sequence, a generated column. Writers leave it out."""
     generated: bool = False
-    """Nobody may write it: `GENERATED ALWAYS`."""
+    """Programs may not write it: `GENERATED ALWAYS`."""
+    computed: bool = False
+    """Nobody may: it is an expression of the others."""
 
 
 @dataclass(frozen=True, slots=True)
