@@ -164,8 +164,8 @@ def read_osv(document: Node) -> Scan:
         for it in packages
         if nodes(it, "groups") and not nodes(it, "vulnerabilities")
     ]
-    kind = ScanKind.DEPENDENCIES
-    return Scan("OSV-Scanner", kind, len(packages), "packages", tuple(found), paths, problems=tuple(problems[:1]))
+    kind, named = ScanKind.DEPENDENCIES, sum(1 for it in packages if text(node(it, "package"), "name"))
+    return Scan("OSV-Scanner", kind, named, "packages", tuple(found), paths, problems=tuple(problems[:1]))
 
 
 def _of_osv(entry: Node, it: Node) -> Vulnerability:

@@ -73,7 +73,7 @@ def _run(run: Node) -> Scan:
     tool = node(run, "tool")
     parts = [node(tool, "driver"), *nodes(tool, "extensions")]
     name, properties = text(parts[0], "name"), node(run, "properties")
-    rules = [rule for part in parts for rule in nodes(part, "rules")]
+    rules = [rule for part in parts for rule in nodes(part, "rules") if text(rule, "id")]
     listed = {text(rule, "id"): rule for rule in rules}
     digests = digests_in(texts(properties, "repoDigests"))
     kind = _kind(name, properties)
@@ -174,7 +174,9 @@ def severity_of(result: Node, rule: Node, tool: str) -> Severity:
     for severity in (*map(by_word, words), *map(by_score, scores)):
         if severity is not Severity.UNKNOWN:
             return severity
-    level = text(result, "level") or text(node(rule, "defaultConfiguration"), "level") or "warning"
+    # a listed rule without a level is a warning, says the standard; of an unlisted one nothing is known
+    default = "warning" if rule else ""
+    level = text(result, "level") or text(node(rule, "defaultConfiguration"), "level") or default
     return Severity.UNKNOWN if lower in WITHOUT_LEVELS else LEVELS.get(level, Severity.UNKNOWN)
 
 

@@ -142,7 +142,7 @@ def read_wapiti(document: Node) -> Scan:
         for it in nodes({category: listed}, category)
     ]
     target = text(infos, "target")
-    problems = () if document.get("vulnerabilities") is not None else ("it has no list of vulnerabilities",)
+    problems = () if document.get("vulnerabilities") else ("it has no list of what it sought",)
     return Scan(
         "Wapiti",
         ScanKind.DYNAMIC,

@@ -266,3 +266,15 @@ def test_no_value_of_another_kind_makes_a_crash(name: str, data: st.DataObject) 
         judged(read(written, at=NOW))
     except InvalidInput:
         return
+
+
+@pytest.mark.parametrize("rule", ["", "unlisted"])
+def test_a_result_of_an_unlisted_rule_without_a_level_is_of_unknown_severity(rule: str) -> None:
+    document = orjson.loads(FILES["semgrep_sarif"])
+    document["runs"][0]["results"][0]["ruleId"] = rule
+    assert judged(read(orjson.dumps(document))).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("document", [b'{"results":[{"packages":[{}]}]}', changed("wapiti", vulnerabilities={})])
+def test_a_list_of_nothing_by_name_proves_nothing(document: bytes) -> None:
+    assert judged(read(document, at=NOW)).verdict is Verdict.INCONCLUSIVE
