@@ -30,6 +30,8 @@ AGAIN = 3
 """Rows at the end that repeat the first but for the keys: duplicates in all that may be duplicated."""
 HINTS = 4
 """Values that a check speaks of, for each of its comparisons; more for keys."""
+LASTING = ("23514", "23502")
+"""SQLSTATE of checks and of NOT NULL."""
 MOST_PARENTS = 40
 
 
@@ -52,6 +54,8 @@ class Refusal:
     columns: tuple[str, ...]
     """Those that the rule judges."""
     sentence: str
+    lasts: bool = False
+    """The rule looks at nothing but the values of these columns in this row."""
 
 
 def fill_all(connection: Connection[Any], tables: Iterable[Table], rows: int) -> tuple[Filled, ...]:
@@ -85,6 +89,8 @@ class _Filling:
     slots: tuple[Slot, ...] = ()
     kept: list[Row] = field(default_factory=list)
     extra: list[Row] = field(default_factory=list)
+    refused: set[tuple[int, int]] = field(default_factory=set)
+    """Slots and choices that no row can have, whatever its other values."""
     taken: Place = ()
     """Where the keys stand that were given last."""
     last: Refusal = field(default=Refusal((), "no row was tried"))
@@ -120,7 +126,8 @@ class _Filling:
 
     def _later(self, base: Place, number: int, count: int) -> None:
         """The row of this number as it is meant to be; or else as near to it as the table takes it."""
-        wanted = spread(self.slots, self.table, number, count)
+        meant = spread(self.slots, self.table, number, count)
+        wanted = tuple(base[at] if (at, it) in self.refused else it for at, it in enumerate(meant))
         if number >= count - AGAIN:
             wanted = keyed(self.slots, self.table, base, wanted)
         if self._refused(row_at(self.slots, wanted), keep=True) is None:
@@ -133,8 +140,13 @@ class _Filling:
         """A place that is taken, with each of the wanted values that is taken too."""
         for at in range(len(self.slots)):
             nearer = _with(place, at, wanted[at])
-            if nearer != place and self._refused(row_at(self.slots, nearer), keep=False) is None:
+            if nearer == place:
+                continue
+            refusal = self._refused(row_at(self.slots, nearer), keep=False)
+            if refusal is None:
                 place = nearer
+            elif refusal.lasts and set(refusal.columns) <= set(self.slots[at].columns):
+                self.refused.add((at, wanted[at]))
         return place
 
     def _try_on_top(self, base: Place, count: int) -> None:
@@ -175,7 +187,8 @@ class _Filling:
             with self.connection.transaction(force_rollback=not keep):
                 self.connection.execute(insert_of(self.table, row), list(row.values()) or None)
         except Error as error:
-            return Refusal(self._judged(error), str(error.diag.message_primary or error))
+            lasts = error.sqlstate in LASTING
+            return Refusal(self._judged(error), str(error.diag.message_primary or error), lasts)
         if keep:
             self.kept.append(row)
         return None

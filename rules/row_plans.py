@@ -40,6 +40,8 @@ def row_at(slots: Sequence[Slot], place: Place) -> dict[str, Value]:
 
 
 def _fitting(slot: Slot, row: Row, at: int) -> tuple[Value, ...]:
+    if row.keys().isdisjoint(slot.columns):
+        return slot.choices[at % len(slot.choices)]
     fitting = [
         choice
         for choice in slot.choices

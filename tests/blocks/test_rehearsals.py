@@ -6,12 +6,14 @@ import psycopg
 import pytest
 from rehearsal_world import TABLE, Bench, running_bench
 
+from blocks.databases import schema_at
 from blocks.rehearsal_rows import fill_all
 from blocks.rehearsal_samples import Sample
 from blocks.rehearsal_tables import read_tables
 from blocks.rehearsals import Piece, RehearsalLimits, RehearsedScript, numbered, rehearse
 from blocks.scratch_databases import reading
 from rules.rehearsals import judge
+from rules.schema_changes import Kind, Service
 from rules.vocabulary import Verdict
 
 
@@ -157,6 +159,13 @@ def test_what_fails_only_on_what_people_wrote_is_found_on_the_sample(bench: Benc
     assert sampled.failed is not None
     assert sampled.failed.failure is not None
     assert sampled.failed.failure.sqlstate == "23514"
+
+
+def test_what_the_scripts_change_in_the_schema_is_told(bench: Bench) -> None:
+    script = [RehearsedScript("V2__it.sql", "alter table customers add column note text")]
+    rehearsal = rehearse(bench.server, bench.target(TABLE), script, RehearsalLimits(), schema_at)
+    assert [(it.kind, it.object) for it in rehearsal.changes] == [(Kind.COLUMN, "public.customers.note")]
+    assert rehearsal.changes[0].serves_old_code.service is Service.SAFE
 
 
 def test_statements_are_numbered_by_the_line_they_begin_in() -> None:
