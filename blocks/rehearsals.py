@@ -26,7 +26,7 @@ from blocks.rehearsal_statements import Statement, broken, statements_of
 from blocks.rehearsal_tables import HISTORY, read_tables
 from blocks.scratch_databases import SYSTEM, NotCopied, ScratchServer, reading
 from rules.errors import InvalidInput, Outage
-from rules.rehearsals import Rehearsal, ScriptFailure, ScriptRun
+from rules.rehearsals import BrokenStatement, Rehearsal, ScriptFailure, ScriptRun
 from rules.row_tables import Table
 from rules.schemas import Schema, compare
 
@@ -125,19 +125,35 @@ class _Stage:
     def play(self, scripts: Sequence[PreparedScript]) -> Rehearsal:
         with self._connected() as connection:
             copied, filled, statements = self._prepared(connection)
-            before = self._schema()
-            runs = _run_all(connection, scripts)
-            is_done = all(run.failure is None for run in runs)
-            after = self._schema() if is_done else None
-            return Rehearsal(
-                tuple(runs),
-                len(filled),
-                copied + sum(it.rows for it in filled),
-                unfilled(filled),
-                len(statements),
-                _broken(connection, statements) if is_done else (),
-                tuple(compare(before, after)) if before and after else (),
-            )
+        before = self._schema()
+        runs = self._run_all(scripts)
+        is_done = all(run.failure is None for run in runs)
+        after = self._schema() if is_done else None
+        return Rehearsal(
+            tuple(runs),
+            len(filled),
+            copied + sum(it.rows for it in filled),
+            unfilled(filled),
+            len(statements),
+            self._broken(statements) if is_done else (),
+            tuple(compare(before, after)) if before and after else (),
+        )
+
+    def _run_all(self, scripts: Sequence[PreparedScript]) -> list[ScriptRun]:
+        """Up to the first that fails. Each in a session of its own: what one sets there is not for the next."""
+        runs: list[ScriptRun] = []
+        for script in scripts:
+            with self._connected() as connection:
+                began = time.monotonic()
+                failure = _run(connection, script)
+                runs.append(ScriptRun(script.name, time.monotonic() - began, failure))
+            if failure:
+                break
+        return runs
+
+    def _broken(self, statements: Sequence[Statement]) -> tuple[BrokenStatement, ...]:
+        with self._connected() as connection, connection.transaction():
+            return broken(connection, statements)
 
     def _prepared(self, connection: Connection[Any]) -> tuple[int, tuple[Filled, ...], tuple[Statement, ...]]:
         tables = read_tables(connection, [self.limits.history])
@@ -167,23 +183,6 @@ class _Stage:
         for name, value in settings.items():
             connection.execute("select set_config(%s, %s, false)", [name, value])
         return connection
-
-
-def _broken(connection: Connection[Any], statements: Sequence[Statement]) -> tuple[Any, ...]:
-    with connection.transaction():
-        return broken(connection, statements)
-
-
-def _run_all(connection: Connection[Any], scripts: Sequence[PreparedScript]) -> list[ScriptRun]:
-    """Up to the first that fails."""
-    runs: list[ScriptRun] = []
-    for script in scripts:
-        began = time.monotonic()
-        failure = _run(connection, script)
-        runs.append(ScriptRun(script.name, time.monotonic() - began, failure))
-        if failure:
-            break
-    return runs
 
 
 def _run(connection: Connection[Any], script: PreparedScript) -> ScriptFailure | None:

@@ -91,6 +91,27 @@ def test_nulls_that_a_script_fills_first_do_not_fail_it(bench: Bench) -> None:
     assert bench.finding(TABLE, script).verdict is Verdict.PASSED
 
 
+def test_what_a_script_sets_in_its_session_is_not_for_the_others(bench: Bench) -> None:
+    finding = bench.finding(
+        TABLE, "set search_path to pg_catalog; set role pg_monitor;", "alter table customers add a int"
+    )
+    assert finding.verdict is Verdict.PASSED, finding.sentence
+
+
+def test_a_rule_that_is_judged_at_the_end_of_the_transaction_fails_the_script(bench: Bench) -> None:
+    script = """
+        create table notes (id integer, customer bigint references customers deferrable initially deferred);
+        insert into notes values (1, -99);
+    """
+    finding = bench.finding(TABLE, script)
+    assert finding.verdict is Verdict.FAILED
+    assert finding.sentence.startswith("V2__it.sql fails on data: insert or update on table")
+
+
+def test_what_is_no_sql_is_a_script_that_fails(bench: Bench) -> None:
+    assert bench.finding(TABLE, "alter tabel customers").sentence.startswith("V2__it.sql fails: it is not SQL")
+
+
 def test_a_table_that_cannot_be_filled_is_named_and_no_pass(bench: Bench) -> None:
     schema = TABLE + "create table never (a integer not null check (a > 1 and a < 1)); create table other (a integer);"
     finding = bench.finding(schema, "alter table customers add column note text")
