@@ -15,14 +15,18 @@ VERDICTS = {Service.BREAKS: Verdict.FAILED, Service.REVIEW: Verdict.INCONCLUSIVE
 def check_schemas(old: Schema, new: Schema, old_name: str, new_name: str) -> Finding:
     """FAILED where a difference breaks the old code, INCONCLUSIVE where a person must look, else PASSED.
 
+    A schema without a table is INCONCLUSIVE: it is another one than the services', or not let in.
+
     `old` is the schema of the environment `old_name` that the release is to go to, `new` that of `new_name`, where it
     runs. What the new code would miss in the old schema is no obstacle: its migrations come before it.
     """
+    if bare := [name for name, it in ((old_name, old), (new_name, new)) if not it.tables]:
+        return _nothing_to_compare(bare)
     changes = compare(old, new)
     against = sorted(
         (it for it in changes if it.serves_old_code.service in VERDICTS), key=lambda it: -_verdict(it).badness
     )
-    measured = f"{len(changes)} differences, {len(against)} in the way"
+    measured = f"tables: {old.tables} and {new.tables}; {len(changes)} differences, {len(against)} in the way"
     evidence = f"{old_name} {old.hash[:12]}, {new_name} {new.hash[:12]}"
     if not against:
         told = f"{len(changes)} differences, and all of them serve" if changes else "No difference; it serves"
@@ -31,6 +35,12 @@ def check_schemas(old: Schema, new: Schema, old_name: str, new_name: str) -> Fin
     sentence = f"The schema of {new_name} does not serve the code that runs in {old_name}: {_named(against)}."
     remedy = "make the change in two releases: first what both can live with, and the rest when nothing needs it"
     return Finding(GATE, _verdict(against[0]), sentence, measured, ALLOWED, evidence, could_be_met=remedy)
+
+
+def _nothing_to_compare(names: Sequence[str]) -> Finding:
+    sentence = f"The database of {' and that of '.join(names)} shows no table, so there is nothing to compare."
+    remedy = "check the address, and the schemas, of the block promotion-database"
+    return Finding(GATE, Verdict.INCONCLUSIVE, sentence, "no table", "one table or more", could_be_met=remedy)
 
 
 def _verdict(change: SchemaChange) -> Verdict:

@@ -40,5 +40,13 @@ def test_the_worst_is_named_first_and_the_rest_is_counted() -> None:
     assert found.verdict is Verdict.FAILED
     assert "column public.events.n0, it must be filled" in found.sentence
     assert "and 2 more" in found.sentence
-    assert found.measured == "5 differences, 5 in the way"
+    assert found.measured == "tables: 1 and 1; 5 differences, 5 in the way"
     assert "two releases" in found.could_be_met
+
+
+def test_a_schema_without_a_table_is_no_proof() -> None:
+    bare = schema_of([schema_object(Kind.SEQUENCE, "public.numbers")])
+    for old, new in ((bare, bare), (events(), bare), (bare, events())):
+        found = check_schemas(old, new, "staging", "dev")
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert "no table" in found.sentence
