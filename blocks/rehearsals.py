@@ -78,14 +78,14 @@ class RehearsedScript:
 class RehearsalLimits:
     rows: int = 20
     """In each table."""
-    sample: int = 0
-    """So many rows of each table of the target are copied as well, their texts masked."""
     seconds: float = 1800
     """Of one statement of a script."""
     search_path: str = "public"
     """The schema that scripts mean where they name none."""
     history: str = HISTORY
     """The migrations' own table: it gets no rows."""
+    sample: int = 0
+    """So many rows of each table of the target are copied as well, their texts masked."""
 
 
 ReadSchema = Callable[[SecretStr], Schema]
@@ -194,6 +194,8 @@ def _run(connection: Connection[Any], script: PreparedScript) -> ScriptFailure |
     except postgast.PgQueryError as error:
         return ScriptFailure(f"it is not SQL as PostgreSQL knows it: {error}")
     except psycopg.Error as error:  # at the end of the transaction: of a deferred constraint
+        if connection.broken:
+            raise
         return _failure(error, 0)
 
 
@@ -202,6 +204,8 @@ def _first_failure(connection: Connection[Any], pieces: Sequence[PreparedStateme
         try:
             connection.execute(it.text.encode())
         except psycopg.Error as error:
+            if connection.broken:
+                raise
             return _failure(error, it.line)
     return None
 

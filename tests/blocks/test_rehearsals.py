@@ -12,6 +12,7 @@ from blocks.rehearsal_samples import Sample
 from blocks.rehearsal_tables import read_tables
 from blocks.rehearsals import Piece, RehearsalLimits, RehearsedScript, numbered, rehearse
 from blocks.scratch_databases import reading
+from rules.errors import Outage
 from rules.rehearsals import judge
 from rules.schema_changes import Kind, Service
 from rules.vocabulary import Verdict
@@ -106,6 +107,19 @@ def test_a_rule_that_is_judged_at_the_end_of_the_transaction_fails_the_script(be
     finding = bench.finding(TABLE, script)
     assert finding.verdict is Verdict.FAILED
     assert finding.sentence.startswith("V2__it.sql fails on data: insert or update on table")
+
+
+def test_a_session_that_is_cut_is_an_outage_and_no_fault_of_the_script(bench: Bench) -> None:
+    script = [RehearsedScript("V2__it.sql", "select pg_terminate_backend(pg_backend_pid())")]
+    with pytest.raises(Outage, match="The scratch server did not answer while rehearsing"):
+        rehearse(bench.server, bench.target(TABLE), script, RehearsalLimits())
+    assert bench.databases() == []
+
+
+def test_a_script_that_takes_too_long_fails(bench: Bench) -> None:
+    script = [RehearsedScript("V2__it.sql", "select pg_sleep(20)")]
+    rehearsal = rehearse(bench.server, bench.target(""), script, RehearsalLimits(seconds=0.2))
+    assert "canceling statement due to statement timeout" in judge(rehearsal, ["V2__it.sql"]).sentence
 
 
 def test_what_is_no_sql_is_a_script_that_fails(bench: Bench) -> None:
