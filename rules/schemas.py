@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+import orjson
+
 from rules.errors import InvalidInput
 from rules.schema_changes import Judgement, Kind, SchemaChange, Service, serves
 
@@ -36,9 +38,8 @@ class Schema:
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical form, 64 hexadecimal digits."""
-        return hashlib.sha256(
-            repr([(str(it.kind), it.name, it.facts, it.table) for it in self.objects]).encode()
-        ).hexdigest()
+        canonical = [(it.kind.value, it.name, it.facts, it.table) for it in self.objects]
+        return hashlib.sha256(orjson.dumps(canonical)).hexdigest()
 
 
 _Key = tuple[Kind, str]

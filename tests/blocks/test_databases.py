@@ -71,6 +71,10 @@ BEFORE = """
 """
 
 
+STATES = (
+    "alter table orders drop constraint orders_state_check;"
+    "alter table orders add constraint orders_state_check check (state in {})"
+)
 TRIGGER = """
     create function t() returns trigger language plpgsql as 'begin return new; end';
     create trigger told before insert on people for each row execute function t();
@@ -114,6 +118,30 @@ TRIGGER = """
         ("create policy mine on people using (true)", Kind.POLICY, "public.people.mine", Service.REVIEW),
         ("alter sequence tickets increment 5", Kind.SEQUENCE, "public.tickets", Service.REVIEW),
         ("drop table logs_2026", Kind.PARTITION, "public.logs_2026", Service.BREAKS),
+        ("alter table people add constraint adult check (born < '2010-01-01') not valid", Kind.CHECK,
+         "public.people.adult", Service.BREAKS),
+        (STATES.format("('open')"), Kind.CHECK, "public.orders.orders_state_check", Service.BREAKS),
+        (STATES.format("('open', 'paid', 'sent')"), Kind.CHECK, "public.orders.orders_state_check", Service.SAFE),
+        ("alter table orders rename constraint orders_state_check to states", Kind.CHECK, "public.orders.states",
+         Service.SAFE),
+        ("alter domain positive drop constraint positive_check; alter domain positive add check (value > 5)",
+         Kind.DOMAIN, "public.positive", Service.BREAKS),
+        ("drop materialized view totals; create view totals as select 1 as other", Kind.VIEW, "public.totals",
+         Service.BREAKS),
+        ("create or replace view grown as select id, name, born from people", Kind.VIEW, "public.grown",
+         Service.REVIEW),
+        ("drop view grown; alter table people alter column name type text", Kind.COLUMN, "public.people.name",
+         Service.SAFE),
+        ("alter table orders alter column id type bigint", Kind.COLUMN, "public.orders.id", Service.REVIEW),
+        ("drop function one; create function one() returns text language sql as 'select 1::text'", Kind.FUNCTION,
+         "public.one()", Service.BREAKS),
+        ("alter sequence tickets maxvalue 99", Kind.SEQUENCE, "public.tickets", Service.BREAKS),
+        ("create table logs_2027 partition of logs for values from ('2027-01-01') to ('2028-01-01')", Kind.PARTITION,
+         "public.logs_2027", Service.SAFE),
+        ("create table more (id int references people unique)", Kind.TABLE, "public.more", Service.SAFE),
+        ("alter table people enable row level security", Kind.TABLE, "public.people", Service.REVIEW),
+        ("update pg_index set indisvalid = false where indexrelid = 'people_name'::regclass", Kind.INDEX,
+         "public.people_name", Service.REVIEW),
         ("grant select on people to public", Kind.GRANT, "public.people to public", Service.SAFE),
     ],
 )  # fmt: skip
