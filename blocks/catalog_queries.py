@@ -73,7 +73,8 @@ INDEXES = """
 """
 ENUMS = """
     select n.nspname || '.' || t.typname, '',
-        (select json_object_agg(l.enumlabel, '') from pg_enum l where l.enumtypid = t.oid)
+        (select json_object_agg(l.enumlabel, l.rank::text) from (
+            select e.enumlabel, rank() over (order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid) l)
     from pg_type t join pg_namespace n on n.oid = t.typnamespace
     where t.typtype = 'e' and $theirs and $no_type
 """

@@ -75,6 +75,10 @@ STATES = (
     "alter table orders drop constraint orders_state_check;"
     "alter table orders add constraint orders_state_check check (state in {})"
 )
+TURNED = """
+    create type turned as enum ('bad', 'good'); alter table people drop column mood;
+    drop type mood; alter type turned rename to mood;
+"""
 TRIGGER = """
     create function t() returns trigger language plpgsql as 'begin return new; end';
     create trigger told before insert on people for each row execute function t();
@@ -109,6 +113,8 @@ TRIGGER = """
         ("drop index people_name", Kind.INDEX, "public.people_name", Service.REVIEW),
         ("alter type mood rename value 'bad' to 'sad'", Kind.ENUM, "public.mood", Service.BREAKS),
         ("alter type mood add value 'so so'", Kind.ENUM, "public.mood", Service.REVIEW),
+        ("alter type mood add value 'best' before 'good'", Kind.ENUM, "public.mood", Service.REVIEW),
+        (TURNED, Kind.ENUM, "public.mood", Service.REVIEW),
         ("alter domain positive add constraint small check (value < 9)", Kind.DOMAIN, "public.positive",
          Service.REVIEW),
         ("drop view grown", Kind.VIEW, "public.grown", Service.BREAKS),
