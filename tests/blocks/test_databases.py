@@ -172,6 +172,11 @@ def test_histories_of_migrations_are_left_out(make: Make, old: Schema) -> None:
     assert changes(make, old, history) == {}
 
 
+def test_what_an_extension_brings_is_left_out(make: Make, old: Schema) -> None:
+    brought = "create extension citext; create extension pg_stat_statements; create temp table passing (id int);"
+    assert changes(make, old, brought) == {}
+
+
 def test_other_schemas_count_unless_some_are_named(make: Make) -> None:
     url = make(BEFORE + "create schema apart; create table apart.one (id int);")
     names = {it.name for it in schema_at(SecretStr(url)).objects}
