@@ -27,11 +27,18 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
+    from blocks.functions import Invoker
+
 # A promotion takes longer than the hour that one set of role credentials lives; botocore fetches the next
 # set 15 minutes before the end, in whichever call comes first.
 SESSION_SECONDS = 3600
 _DEFAULTS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 """Standard mode retries time-outs, 5xx and throttling with jitter, four attempts in all."""
+_OWN = {
+    # A function may run for 15 minutes. An invocation whose answer is lost may have run, so botocore repeats none.
+    "lambda": Config(read_timeout=910, tcp_keepalive=True, retries={"mode": "standard", "total_max_attempts": 1}),
+}
+"""Where a service needs more than the defaults; said here, because nothing else may overrule it."""
 _MODELS = Loader()
 """The services' models are large: read once for all accounts."""
 
@@ -95,6 +102,8 @@ class Account(Block):
     @overload
     def client(self, service: Literal["elbv2"]) -> ElasticLoadBalancingv2Client: ...
     @overload
+    def client(self, service: Literal["lambda"]) -> Invoker: ...
+    @overload
     def client(self, service: Literal["ssm"]) -> SSMClient: ...
     @overload
     def client(self, service: Literal["ecr"]) -> ECRClient: ...
@@ -108,7 +117,7 @@ class Account(Block):
         """A client of this account: role credentials that renew themselves, time-outs, bounded retries."""
         if self._session is None:
             self._session = self._open()
-        return self._session.client(service, **self._parameters())
+        return self._session.client(service, **self._parameters(service))
 
     def _open(self) -> boto3.Session:
         own = self.credentials.get_boto3_session()
@@ -128,9 +137,10 @@ class Account(Block):
         if found != self.account_id:
             raise InvalidInput("the account of the worker's credentials", found, self.account_id, "Give a role_arn.")
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self, service: str = "") -> dict[str, Any]:
         # A session's own client() ignores the block's endpoint and would reach out to AWS itself.
         override = self.credentials.aws_client_parameters.get_params_override()
         given = override.pop("config", None)
         config = _DEFAULTS.merge(given) if isinstance(given, Config) else _DEFAULTS
-        return {"region_name": self.region, **override, "config": config}
+        own = _OWN.get(service, Config())
+        return {"region_name": self.region, **override, "config": config.merge(own)}

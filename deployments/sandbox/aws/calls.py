@@ -1,7 +1,7 @@
 """Who is called, by whom, and how an answer to that caller is written.
 
 The service comes from the credential scope of the signature, the operation from the `X-Amz-Target` header, from
-`Action` in the form, or (Amazon S3) from the method and path.
+`Action` in the form, or (Amazon S3, AWS Lambda) from the method and path.
 """
 
 import io
@@ -13,7 +13,9 @@ from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 from xml.sax.saxutils import escape
 
-REST_SERVICES = frozenset({"s3"})
+REST_XML_SERVICES = frozenset({"s3"})
+REST_JSON_SERVICES = frozenset({"lambda"})
+REST_SERVICES = REST_XML_SERVICES | REST_JSON_SERVICES
 # The name in the signature, where it is not the name of the boto3 client.
 CLIENT_NAMES = {"monitoring": "cloudwatch", "elasticloadbalancing": "elbv2"}
 
@@ -81,11 +83,11 @@ def read(environ: WSGIEnvironment) -> Request:
 
 def error_answer(request: Request, status: int, code: str, message: str) -> ErrorAnswer:
     """An error that botocore can read, in the protocol of the caller."""
-    if request.speaks_json:
+    if request.speaks_json or request.service in REST_JSON_SERVICES:
         body = json.dumps({"__type": code, "message": message})
         return ErrorAnswer(status, "application/x-amz-json-1.1", body.encode(), (("X-Amzn-ErrorType", code),))
     error = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
-    body = error if request.service in REST_SERVICES else f"<ErrorResponse>{error}</ErrorResponse>"
+    body = error if request.service in REST_XML_SERVICES else f"<ErrorResponse>{error}</ErrorResponse>"
     return ErrorAnswer(status, "text/xml", f'<?xml version="1.0" encoding="UTF-8"?>{body}'.encode())
 
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from deployments.sandbox.aws import patches
 from deployments.sandbox.aws.calls import Call
+from deployments.sandbox.aws.image_scan_answers import ImageScanAnswers
 from deployments.sandbox.aws.middleware import Gate
 from deployments.sandbox.aws.runtime import Runtime, SimulatedRuntime
 from deployments.sandbox.aws.simulator import EcsSimulator
@@ -51,6 +52,8 @@ class AwsStandIn:
         self._calls: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
         self._gate = Gate(DomainDispatcherApplication(_backend_app), clock, self.faults, self._calls)
         self.lock = self._gate.lock
+        self.functions = self._gate.functions
+        self.image_scans = ImageScanAnswers()
         self.simulator = EcsSimulator(clock, self.runtime)
         self._port = port
         self._tick_seconds = tick_seconds
@@ -110,6 +113,8 @@ class AwsStandIn:
             self.simulator.reset()
             moto_api_backend.reset()
             self.faults.clear()
+            self.functions.forget()
+            self.image_scans.forget()
             self.forget_calls()
             self._install()
 
@@ -124,6 +129,7 @@ class AwsStandIn:
 
     def _install(self) -> None:
         patches.install(self.clock)
+        self.image_scans.install()
         self.simulator.uninstall()
         self.simulator.install()
 

@@ -16,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.wrappers import Response
 
 from deployments.sandbox.aws.calls import Call, ErrorAnswer, Request, error_answer, read
+from deployments.sandbox.aws.lambda_functions import LambdaFunctions
 from deployments.sandbox.aws.validity import breaches
 from deployments.sandbox.clock import Clock
 from deployments.sandbox.faults import Fault, FaultKind, Faults
@@ -23,7 +24,10 @@ from deployments.sandbox.faults import Fault, FaultKind, Faults
 log = logging.getLogger(__name__)
 
 GARBAGE = b'<html>{"this is": no answer'
-S3_THROTTLE = (503, "SlowDown", "Please reduce your request rate.")
+REST_THROTTLES = {
+    "s3": (503, "SlowDown", "Please reduce your request rate."),
+    "lambda": (429, "TooManyRequestsException", "Rate Exceeded."),
+}
 Breaches = tuple[str, ...] | None
 THROTTLES = {True: "ThrottlingException", False: "Throttling"}
 
@@ -41,6 +45,7 @@ class Gate:
         self._faults = faults
         self._calls = calls
         self._counted = 0
+        self.functions = LambdaFunctions()
         self.lock = threading.RLock()
         self.closing = threading.Event()
 
@@ -61,7 +66,13 @@ class Gate:
         if broken:
             return broken
         # AWS checks every call against its model, whoever makes it; botocore's clients check less, and moto hardly.
-        return _refused(request, found) if found else self._ask_moto(environ, request)
+        if found:
+            return _refused(request, found)
+        if self.functions.answers(request):
+            with self.lock:
+                account, _ = _caller(request.access_key)
+            return self.functions.answer(environ, request, account)  # not under the lock: it may call us
+        return self._ask_moto(environ, request)
 
     def _break(self, fault: Fault, environ: WSGIEnvironment, request: Request) -> Response | None:
         """The broken answer, or None when the true one may follow."""
@@ -111,8 +122,8 @@ def _refused(request: Request, found: Sequence[str]) -> Response:
 
 
 def _throttled(request: Request) -> ErrorAnswer:
-    if request.service == "s3":
-        return error_answer(request, *S3_THROTTLE)
+    if request.service in REST_THROTTLES:
+        return error_answer(request, *REST_THROTTLES[request.service])
     return error_answer(request, 400, THROTTLES[request.speaks_json], "Rate exceeded")
 
 
