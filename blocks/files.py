@@ -237,15 +237,11 @@ class _Path:
             raise Outage(FOLDER, f"reading {self.address}", str(error)) from error
 
 
-@dataclass(frozen=True, slots=True)
 class _Object:
     """An object in a bucket, or the prefix of some."""
 
-    address: str
-    s3: S3Client
-    bucket: str
-    key: str
-    pause: Callable[[float], None]
+    def __init__(self, address: str, s3: S3Client, bucket: str, key: str, pause: Callable[[float], None]) -> None:
+        self._address, self._s3, self._bucket, self._name, self._pause = address, s3, bucket, key, pause
 
     def pieces(self) -> Iterator[bytes]:
         """Begins again where a stream broke, asking for the same object: its ETag."""
@@ -259,13 +255,13 @@ class _Object:
                     yield piece
             if done == size:
                 return
-            self.pause(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter, not a secret
-        raise Outage(S3, f"reading {self.address}", f"{done} of {size} bytes came")
+            self._pause(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter, not a secret
+        raise Outage(S3, f"reading {self._address}", f"{done} of {size} bytes came")
 
     def names(self) -> Iterator[str]:
         """Those of the objects and of the prefixes. The marker of an empty folder has the folder's own name: none."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self._prefix, Delimiter="/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
         )
         with self._asking("listing"):
             count = 0
@@ -275,29 +271,29 @@ class _Object:
                 count += len(keys)
                 yield from filter(None, (key.removeprefix(self._prefix) for key in keys))
         if not count:
-            raise NotThere(self.address)
+            raise NotThere(self._address)
 
     def written(self) -> datetime:
         with self._asking("looking at"):
-            return self.s3.head_object(Bucket=self.bucket, Key=self._key)["LastModified"].astimezone(UTC)
+            return self._s3.head_object(Bucket=self._bucket, Key=self._key)["LastModified"].astimezone(UTC)
 
     @property
     def _prefix(self) -> str:
-        return "" if self.key == "/" else self.key
+        return "" if self._name == "/" else self._name
 
     @property
     def _key(self) -> str:
-        if not self.key or self.key.endswith("/"):
-            raise InvalidInput("The address of a file", self.address, "one with a file's name at its end")
-        return self.key
+        if not self._name or self._name.endswith("/"):
+            raise InvalidInput("The address of a file", self._address, "one with a file's name at its end")
+        return self._name
 
     def _open(self, start: int, etag: str) -> tuple[StreamingBody, int, str]:
         """The rest from `start` on, how long it is, and the ETag of the whole; with an ETag, of that object only."""
-        asked: GetObjectRequestTypeDef = {"Bucket": self.bucket, "Key": self._key}
+        asked: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": self._key}
         if etag:
             asked |= {"IfMatch": etag, "Range": f"bytes={start}-"}
         with self._asking("reading"):
-            answer = self.s3.get_object(**asked)
+            answer = self._s3.get_object(**asked)
             return answer["Body"], answer["ContentLength"], answer["ETag"]
 
     def _read(self, stream: StreamingBody, attempt: int) -> bytes:
@@ -312,7 +308,7 @@ class _Object:
 
     @contextmanager
     def _asking(self, doing: str) -> Iterator[None]:
-        with translated(S3, f"{doing} {self.address}"):
+        with translated(S3, f"{doing} {self._address}"):
             try:
                 yield
             except ClientError as error:
@@ -321,9 +317,9 @@ class _Object:
     def _meaning(self, error: ClientError, doing: str) -> Exception:
         match code_of(error):
             case "NoSuchBucket":
-                return NotThere(self.address, f"There is no bucket {self.bucket}: mend the address.")
+                return NotThere(self._address, f"There is no bucket {self._bucket}: mend the address.")
             case "404" | "NoSuchKey" | "NotFound":
-                return NotThere(self.address)
+                return NotThere(self._address)
             case "412" | "PreconditionFailed" | "InvalidRange":
-                return Outage(S3, f"{doing} {self.address}", "it was written anew while it was read")
+                return Outage(S3, f"{doing} {self._address}", "it was written anew while it was read")
         return error
