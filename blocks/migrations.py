@@ -17,7 +17,7 @@ from blocks.migration_failures import SYSTEM, WORTH_ANOTHER_TRY, Broken, answeri
 from blocks.migration_locks import held
 from blocks.migration_runs import ROLLED_BACK, CommitLost, ScriptRun
 from blocks.migration_scripts import Prepared, prepare
-from blocks.migration_standing import MigrationScript, done_already, undone_already
+from blocks.migration_standing import BASELINES_ITSELF, MigrationScript, done_already, undone_already, version_key
 from blocks.migration_table import Applied, Entry, HistoryTable
 from blocks.wire import Wiring
 from rules.errors import Outage
@@ -87,7 +87,7 @@ class MigrationRunner:
         Raises InvalidInput (a script that cannot be run), Refused (edited, out of order, failed before, a schema in
         use without a history), MigrationFailed, and Outage: then nothing was done, or the message says what is known.
         """
-        kind = "SQL_BASELINE" if script.name.startswith("B") else "SQL"
+        kind = "SQL_BASELINE" if script.name.startswith(BASELINES_ITSELF) else "SQL"
         try:
             with self._session(f"applying {script.name}") as connection:
                 self.table.create(connection)
@@ -120,6 +120,7 @@ class MigrationRunner:
 
     def baseline(self, version: str) -> Ran:
         """Begin the history of a schema that is in use: scripts up to this version count as run. Once only."""
+        version_key(version)
         with self._session(f"baselining {self.table.schema} at {version}") as connection:
             rows = self.table.rows(connection)
             row = rows[0] if rows else self.table.baseline(connection, version)

@@ -91,6 +91,14 @@ class Probes(Block):
         with self._client(self.api_url) as client, ThreadPoolExecutor(max(1, concurrency)) as pool:
             return tuple(pool.map(lambda path: smoke_answer(path, self._see(client, path)), asked))
 
+    def client(self) -> httpx.Client:
+        """A connection to the API, for whoever asks it more than probes do."""
+        return self._client(self.api_url)
+
+    def monotonic(self) -> float:
+        """Seconds by the clock that times the answers."""
+        return self._wiring.monotonic()
+
     def _client(self, url: str) -> httpx.Client:
         return httpx.Client(
             base_url=url,

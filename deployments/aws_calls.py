@@ -22,6 +22,13 @@ FILE = Path(__file__).parent / "aws_calls.toml"
 DONE, NOT_DONE = 0, 2
 PREFIXES = {"elbv2": "elasticloadbalancing"}
 """Of IAM actions, where it is not the name of boto3's client."""
+NAMED = {
+    ("s3", "GetObject"): "s3:GetObject",
+    ("s3", "HeadObject"): "s3:GetObject",
+    ("s3", "ListObjectsV2"): "s3:ListBucket",
+    ("lambda", "Invoke"): "lambda:InvokeFunction",
+}
+"""Calls whose action has another name than they."""
 READS = ("BatchGet", "Describe", "Get", "List")
 
 
@@ -59,6 +66,7 @@ class Unseen:
 
 
 PROMOTING, ROLLING_OUT, CONFIGURING = "promote-to-staging", "roll-out", "promote-configuration"
+VALIDATING = "validate"
 PRODUCING = "promote-to-production"
 UNSEEN: tuple[Unseen, ...] = (
     Unseen(
@@ -98,6 +106,12 @@ UNSEEN: tuple[Unseen, ...] = (
         "only for a service that the catalogue sends by canary",
         (PROMOTING,),
         ("cloudwatch:GetMetricData", "ecs:ContinueServiceDeployment"),
+    ),
+    Unseen(
+        "only for regression checks that run inside the VPC",
+        (PROMOTING, VALIDATING),
+        ("lambda:InvokeFunction",),
+        Place.SOURCE,
     ),
     Unseen("only where no error was ever counted", (PROMOTING, ROLLING_OUT), ("cloudwatch:ListMetrics",)),
     Unseen(
@@ -147,8 +161,10 @@ Written = Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]]
 def action(service: str, operation: str) -> str:
     """The IAM action of a call: `("elbv2", "DescribeRules")` → `elasticloadbalancing:DescribeRules`.
 
-    Not for Amazon S3, whose actions depend on the parameters of the call.
+    Of Amazon S3 only those that read files: what else it is asked depends on the parameters of the call.
     """
+    if named := NAMED.get((service, operation)):
+        return named
     if service == "s3":
         raise ValueError(f"s3:{operation} has no IAM action of its own name; the ledger in S3 is apart.")
     return f"{PREFIXES.get(service, service)}:{operation}"

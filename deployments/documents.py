@@ -19,10 +19,13 @@ from blocks.approvers import Approvers
 from blocks.catalogue import PROJECT, CatalogueFile
 from blocks.change_tickets import ChangeTickets
 from blocks.chat import Chat
+from blocks.databases import Database
 from blocks.feature_flags import FeatureFlags
+from blocks.http_checks import CheckSecrets
 from blocks.ledger import LocalLedger, S3Ledger
 from blocks.pager import Pager
 from blocks.probes import Probes
+from blocks.scratch_databases import ScratchServer
 from blocks.source_history import SourceHistory
 from rules.catalogue import Catalogue
 from rules.errors import InvalidInput
@@ -32,8 +35,8 @@ PLACEHOLDER = "SET-THIS-IN-THE-PREFECT-UI"
 NO_ADDRESS = "https://set-this-in-the-prefect-ui.invalid"
 
 KINDS: tuple[type[Block], ...] = (
-    AwsCredentials, Account, Approvers, CatalogueFile, ChangeTickets, Chat, FeatureFlags, LocalLedger, Pager, Probes,
-    S3Ledger, SourceHistory,
+    AwsCredentials, Account, Approvers, CatalogueFile, ChangeTickets, Chat, CheckSecrets, Database, FeatureFlags,
+    LocalLedger, Pager, Probes, S3Ledger, ScratchServer, SourceHistory,
 )  # fmt: skip
 
 Values = Mapping[str, Mapping[str, Any]]
@@ -71,6 +74,7 @@ def documents(catalogue: Catalogue, file: Path) -> tuple[Document, ...]:
         Document(Chat, name, defaults={"token": PLACEHOLDER, "channel": "releases"}),
         Document(Pager, name, defaults={"routing_key": PLACEHOLDER}),
         *_of_production(catalogue),
+        *_of_validation(catalogue),
     )
     return shared + tuple(
         document for environment in catalogue.environments for document in _of_environment(catalogue, environment)
@@ -87,6 +91,22 @@ def _of_production(catalogue: Catalogue) -> tuple[Document, ...]:
     if catalogue.history.repository:
         found.append(Document(SourceHistory, name, defaults={"token": PLACEHOLDER}))
     return tuple(found)
+
+
+def _of_validation(catalogue: Catalogue) -> tuple[Document, ...]:
+    """The services' databases, where schemas are compared or migrations applied, and where those are rehearsed."""
+    name, asked = catalogue.application, catalogue.validation
+    missing = {"url": PLACEHOLDER}
+    found = [Document(CheckSecrets, name)] if _checks_need_secrets(catalogue) else []
+    if asked.schema.is_declared or asked.migrations.is_declared:
+        found += [Document(Database, f"{name}-{environment}", defaults=missing) for environment in catalogue.chain]
+    if asked.migrations.is_declared:
+        found.append(Document(ScratchServer, name, defaults=missing))
+    return tuple(found)
+
+
+def _checks_need_secrets(catalogue: Catalogue) -> bool:
+    return any(check.authentication for it in catalogue.validation.regression.scenarios for check in it.checks)
 
 
 def save(document: Document, given: Mapping[str, Any]) -> Outcome:

@@ -13,7 +13,7 @@ from tasks.changing import changing
 from tasks.configuration import apply_configuration
 from tasks.endings import completed, ending, rehearsed
 from tasks.feature_flags import apply_flags, wait_for_flag_approvals
-from tasks.gates import check_arrived, check_source, check_validation, refuse_unless_met
+from tasks.gates import check_arrived, check_source, refuse_unless_met
 from tasks.guards import check_guards
 from tasks.looking_back import look_back
 from tasks.migrations import migrate_databases
@@ -76,7 +76,7 @@ def promote_to_production(  # noqa: PLR0917 - the fields of the Run form
     look_back(promotion)
     release, findings = pin_release(promotion)
     special, authors = check_production(promotion, release)
-    findings += check_source(promotion) + check_validation() + special
+    findings += check_source(promotion) + special
     planned, obstacles = plan_promotion(promotion, release)
     publish_plan(promotion, planned)
     findings += obstacles + check_guards(promotion) + check_twins(promotion, planned)
@@ -93,7 +93,7 @@ def promote_to_production(  # noqa: PLR0917 - the fields of the Run form
         ticket_under_way(promotion, plan)
         apply_configuration(promotion, plan)
         apply_flags(promotion, plan)
-        migrate_databases(plan)
+        migrate_databases(promotion, plan)
         check_time_left(promotion)
         roll_out_in_waves(promotion, plan)
         check_arrived(promotion, plan)

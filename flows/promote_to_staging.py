@@ -11,12 +11,13 @@ from tasks.changing import changing
 from tasks.configuration import apply_configuration
 from tasks.endings import completed, ending, rehearsed
 from tasks.feature_flags import apply_flags, wait_for_flag_approvals
-from tasks.gates import check_arrived, check_source, check_validation, refuse_unless_met
+from tasks.gates import check_arrived, check_source, refuse_unless_met
 from tasks.guards import check_guards
 from tasks.looking_back import look_back
 from tasks.migrations import migrate_databases
 from tasks.promotions import begin, pin_release, plan_promotion, publish_plan
 from tasks.rollouts import roll_out_in_waves
+from tasks.validating import check_validated
 
 
 @flow(
@@ -42,7 +43,7 @@ def promote_to_staging(application: str, version: str = "", dry_run: bool = Fals
     promotion = begin(application, Role.STAGING, version)
     look_back(promotion)
     release, findings = pin_release(promotion)
-    findings += check_source(promotion) + check_validation()
+    findings += check_source(promotion) + check_validated(promotion, release)
     planned, obstacles = plan_promotion(promotion, release)
     publish_plan(promotion, planned)
     plan = refuse_unless_met(promotion, planned, findings + obstacles + check_guards(promotion))
@@ -52,7 +53,7 @@ def promote_to_staging(application: str, version: str = "", dry_run: bool = Fals
     with changing(promotion, plan) as plan:
         apply_configuration(promotion, plan)
         apply_flags(promotion, plan)
-        migrate_databases(plan)
+        migrate_databases(promotion, plan)
         roll_out_in_waves(promotion, plan)
         check_arrived(promotion, plan)
     return completed(promotion, plan, f"{plan.release.version} serves in {plan.target}.")

@@ -13,7 +13,9 @@ WORDS = {
     EventKind.CONFIGURATION_APPLIED: "applied",
     EventKind.FLAGS_APPLIED: "applied",
     EventKind.ROLLOUT_ROLLED_BACK: "put back",
+    EventKind.MIGRATIONS_APPLIED: "applied",
     EventKind.CONFIGURATION_PUT_BACK: "put back",
+    EventKind.MIGRATIONS_PUT_BACK: "put back",
     EventKind.FLAGS_PUT_BACK: "put back",
 }
 """How an intent ended."""

@@ -7,17 +7,19 @@ of the same version is evidence of nothing, and a look that went wrong outweighs
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rules.messages import spoken
 from rules.production_policies import EvidencePolicy
 from rules.records import EventKind, Record
 from rules.summaries import read_findings
-from rules.vocabulary import Finding, Verdict, unmet, worst
+from rules.validation_policies import GATES
+from rules.vocabulary import Finding, Verdict, Waiver, unmet, worst
+from rules.waivers import waived
 
 GATE = "evidence"
-LOOKED_AT = ("health", "smoke", "soak")
+LOOKED_AT = ("health", "smoke", "soak", *GATES)
 """Gates without which nothing counts as validated, beside the arrival of every service. A new one is added here."""
 CLOCKS_DIFFER = timedelta(minutes=2)
 """So much may the clocks of two workers disagree; evidence from further in the future is none."""
@@ -45,21 +47,30 @@ class Look:
 
     def lacks(self, services: Iterable[str]) -> tuple[str, ...]:
         """Gates that were not asked."""
-        asked = {finding.gate for finding in self.findings}
+        asked = {name for finding in self.findings for name in (finding.gate, finding.gate.partition("/")[0])}
         needed = (*(f"arrival/{service}" for service in services), *LOOKED_AT)
         return tuple(gate for gate in needed if gate not in asked)
 
 
 def check_evidence(
-    records: Iterable[Record], environment: str, digests: Mapping[str, str], policy: EvidencePolicy, now: datetime
+    records: Iterable[Record],
+    environment: str,
+    digests: Mapping[str, str],
+    policy: EvidencePolicy,
+    now: datetime,
+    *,
+    waivers: Sequence[Waiver] = (),
 ) -> Finding:
     """Whether these digests (by service id) were validated in that environment, all of them, within the policy's hours.
 
     Not met where the newest look at them did not pass, and INCONCLUSIVE where there is none, or an old one, or one
-    that left something out. `evidence` of the finding names the record and the run.
+    that left something out. What a look found is excused by the waivers of today, not by those of its day.
+    `evidence` of the finding names the record and the run.
     """
     about = _About(environment, digests, policy, now)
-    seen = looks(records, environment)
+    seen = [
+        replace(it, findings=waived(it.findings, waivers, it.version, now.date())) for it in looks(records, environment)
+    ]
     same = [look for look in seen if digests and look.digests == digests]
     against = [look for look in seen if look.blocks and _is_part(look.digests, digests)]
     if against and (not same or against[-1].record.seq >= same[-1].record.seq):

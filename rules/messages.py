@@ -48,6 +48,8 @@ SIGNS = {
     Ending.CANCELLED: ":heavy_minus_sign:",
     Ending.WAITING: ":hourglass_flowing_sand:",
 }
+VALIDATION = "validate"
+"""Name of the flow that looks at an environment, and brings nothing to it."""
 HEADLINES = {
     Ending.SUCCEEDED: "{what} succeeded",
     Ending.REFUSED: "{what} was refused; nothing was changed",
@@ -161,8 +163,10 @@ def change_note(summary: RunSummary) -> ChangeNote | None:
 def headline_of(summary: RunSummary) -> str:
     """For instance: `batbern 3f2a1bc dev → staging failed and was put back`."""
     way = f"{summary.source} → {summary.target}".strip()
+    if summary.flow == VALIDATION:
+        way = f"in {summary.target}"
     what = " ".join(filter(None, (summary.application, summary.version, way)))
-    return HEADLINES[summary.outcome].format(what=what)
+    return HEADLINES[summary.outcome].format(what=f"Validation of {what}" if summary.flow == VALIDATION else what)
 
 
 def escaped(text: str) -> str:

@@ -7,10 +7,11 @@ the same hash when it is planned again.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rules.configuration import ConfigurationPlan
 from rules.feature_flags import FlagPlan
+from rules.migration_plans import MigrationPlan
 from rules.production_policies import Terms
 from rules.vocabulary import Finding, Release, Service, Strategy, Verdict, short
 
@@ -44,6 +45,7 @@ class Plan:
     catalogue_sha256: str
     terms: Terms | None = None
     """Of a promotion to production: the ticket, the time, and what an emergency leaves out."""
+    migrations: MigrationPlan = field(default_factory=MigrationPlan)
 
     @property
     def hash(self) -> str:
@@ -56,6 +58,7 @@ class Plan:
             "strategies": {one.service: one.strategy for one in self.services},
             "configuration": self.configuration.fingerprint(),
             "flags": self.flags.fingerprint(),
+            "migrations": self.migrations.fingerprint(),
             "catalogue": self.catalogue_sha256,
             "terms": self.terms.fingerprint() if self.terms else {},
         }
@@ -63,7 +66,7 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def table(self) -> list[dict[str, str]]:
-        """One row a change, as people read it: images, configuration (secrets masked), flags."""
+        """One row a change, as people read it: images, migrations, configuration (secrets masked), flags."""
         images = [
             {
                 "what": "image",
@@ -75,7 +78,7 @@ class Plan:
             for one in self.services
             if one.changes
         ]
-        return [*images, *self.configuration.table(), *self.flags.table()]
+        return [*images, *self.migrations.table(), *self.configuration.table(), *self.flags.table()]
 
 
 def service_changes(

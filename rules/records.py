@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     """The run goes on in a new process, after it waited for people or for its time."""
     VALIDATED = "validated"
     """What was found of a release in an environment: `digests` by service, `findings`."""
+    LOAD_TESTED = "load_tested"
+    """What a load test measured, and how it was judged: what the next one is compared with."""
     TICKET_CREATED = "ticket_created"
     TICKET_TOLD = "ticket_told"
     """The change ticket knows how the run stands: `about` is link, under_way or the run's ending."""
@@ -52,6 +54,10 @@ class EventKind(StrEnum):
     FLAGS_INTENT = "flags_intent"
     FLAGS_APPLIED = "flags_applied"
     FLAGS_PUT_BACK = "flags_put_back"
+    MIGRATIONS_INTENT = "migrations_intent"
+    """Scripts are about to be applied to the target's database: `version` of the release, `scripts`, `safe` ones."""
+    MIGRATIONS_APPLIED = "migrations_applied"
+    MIGRATIONS_PUT_BACK = "migrations_put_back"
     ROLLOUT_INTENT = "rollout_intent"
     ROLLOUT_STARTED = "rollout_started"
     ROLLOUT_OBSERVED = "rollout_observed"
@@ -73,6 +79,7 @@ class EventKind(StrEnum):
 ENDINGS = {
     EventKind.CONFIGURATION_INTENT: {EventKind.CONFIGURATION_APPLIED, EventKind.CONFIGURATION_PUT_BACK},
     EventKind.FLAGS_INTENT: {EventKind.FLAGS_APPLIED, EventKind.FLAGS_PUT_BACK},
+    EventKind.MIGRATIONS_INTENT: {EventKind.MIGRATIONS_APPLIED, EventKind.MIGRATIONS_PUT_BACK},
     EventKind.ROLLOUT_INTENT: {EventKind.ROLLOUT_SUCCEEDED, EventKind.ROLLOUT_ROLLED_BACK},
 }
 """What closes an intent."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rules.configuration_keys import Outcome
-from rules.messages import Ending, RunSummary, headline_of, spoken
+from rules.messages import VALIDATION, Ending, RunSummary, headline_of, spoken
 from rules.records import EventKind, Head, Record
 from rules.summaries import run_findings
 from rules.vocabulary import Finding, short
@@ -65,7 +65,7 @@ def run_page(summary: RunSummary, records: Sequence[Record], head: Head | None =
 
 def headline(summary: RunSummary, records: Iterable[Record]) -> str:
     """As people hear it in the chat; of a dry run, which nobody hears of, that it was one."""
-    if any(record.event.details.get("dry_run") for record in records):
+    if summary.flow != VALIDATION and any(record.event.details.get("dry_run") for record in records):
         told = headline_of(summary)
         met = told.removesuffix("succeeded")
         return f"{told} (dry run)" if met == told else f"{met}could be promoted (dry run)"

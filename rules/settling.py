@@ -12,6 +12,7 @@ from rules.records import Event, EventKind, Record
 UNDONE_BY = {
     EventKind.CONFIGURATION_PUT_BACK: EventKind.CONFIGURATION_INTENT,
     EventKind.FLAGS_PUT_BACK: EventKind.FLAGS_INTENT,
+    EventKind.MIGRATIONS_PUT_BACK: EventKind.MIGRATIONS_INTENT,
     EventKind.ROLLOUT_ROLLED_BACK: EventKind.ROLLOUT_INTENT,
 }
 INTENTS = frozenset(UNDONE_BY.values())

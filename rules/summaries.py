@@ -36,12 +36,13 @@ def summarise(records: Iterable[Record], flow: str, application: str, run_url: s
     if ending is None:
         return None
     started, plan = _details(told, EventKind.STARTED), _details(told, EventKind.PLAN)
+    seen = _details(told, EventKind.VALIDATED)
     return RunSummary(
         flow=flow,
         application=application,
         source=str(started.get("source", "")),
         target=ending.event.environment,
-        version=str(plan.get("version") or started.get("requested") or ""),
+        version=str(plan.get("version") or seen.get("version") or started.get("requested") or ""),
         outcome=OUTCOMES[ending.event.kind],
         sentence=_why(ending, told),
         findings=run_findings(told),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rules.load_test_limits import Limits, PartLimits
+from rules.scan_policies import ScanPolicy
 from rules.suite_checks import Scenario
 from rules.suites import Quarantine, SuitePolicy
 
@@ -72,6 +73,8 @@ class LoadPolicy:
     """A result that was written longer ago says nothing."""
     environments: tuple[str, ...] = ()
     """Where the script may be run; empty: anywhere but in production."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """More for the script's `__ENV`. No secrets: they would stand in the list of processes."""
     p95_ms: float = 500
     error_rate: float = 0.01
     check_failures: float = 0.01
@@ -157,6 +160,7 @@ class SecurityPolicy:
     """The scans, and what they may find."""
 
     scans: tuple[ScanSource, ...] = ()
+    policy: ScanPolicy = field(default_factory=ScanPolicy)
 
     @property
     def is_declared(self) -> bool:

@@ -1,12 +1,106 @@
-"""The place of database migrations in the runbook: after configuration and flags, before traffic."""
+"""Database migrations are applied before traffic moves, and taken back after it has come back.
+
+Each script runs in a transaction of its own together with its line of Flyway's history: what failed left nothing. What
+had arrived before it is undone where the release brings an undo script; else it stays, which only a migration may that
+was found safe for the version before. Any other needs the snapshot and a person, and this says so.
+"""
+
+from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger
 
+from blocks.migration_standing import in_force
+from blocks.migrations import MigrationRunner
+from rules.errors import PromotionError
+from rules.migration_scripts import Script, undo_scripts
 from rules.plans import Plan
-from tasks.kinds import asking
+from rules.records import Event, EventKind
+from rules.settling import of_kind
+from tasks.kinds import acting
+from tasks.migration_plans import read_scripts, runner_of, safe_ones
+from tasks.promotions import Promotion
+from tasks.records import write
 
 
-@asking("migrate databases")
-def migrate_databases(plan: Plan) -> None:
-    """Applies nothing: this version does not know migrations, and the finding `migrations` says so."""
-    get_run_logger().warning("%s: no migrations are applied by this version", plan.target)
+@acting("migrate databases")
+def migrate_databases(promotion: Promotion, plan: Plan) -> None:
+    """Applies what is pending, script by script; what the target has run already is left alone."""
+    pending = plan.migrations.pending
+    if not pending:
+        return
+    ledger, policy = promotion.application.ledger, promotion.catalogue.validation.migrations
+    names, version = [it.name for it in pending], plan.release.version
+    safe = safe_ones(plan.migrations, policy, plan.target)
+    about = f"{len(names)} migrations are about to be applied to {plan.target}: {', '.join(names)}."
+    write(ledger, EventKind.MIGRATIONS_INTENT, plan.target, about, plan.hash, version=version, scripts=names, safe=safe)
+    runner = runner_of(promotion.application, promotion.target)
+    told = []
+    for script in pending:
+        ran = runner.apply(script)
+        get_run_logger().info(ran.sentence)
+        told.append(ran.sentence)
+    write(ledger, EventKind.MIGRATIONS_APPLIED, plan.target, " ".join(told), plan.hash, scripts=names)
+
+
+def put_back_migrations(promotion: Promotion, plan_hash: str, intents: Sequence[Event]) -> None:
+    """Undoes what arrived, the last first, or says why it may stay. Raises PromotionError where it may not."""
+    details = of_kind(intents, EventKind.MIGRATIONS_INTENT)
+    return_migrations(promotion, plan_hash, details)
+
+
+@acting("put back the database")
+def return_migrations(promotion: Promotion, plan_hash: str, intents: Sequence[Mapping[str, object]]) -> None:
+    """Each intent has the release's `version`, and the names of its `scripts` and of the `safe` ones among them."""
+    environment = promotion.target.environment.name
+    runner = runner_of(promotion.application, promotion.target)
+    ours = {str(name) for it in intents for name in _names(it, "scripts")}
+    safe = {str(name) for it in intents for name in _names(it, "safe")}
+    undo = _undo_scripts(promotion, environment, [str(it["version"]) for it in intents])
+    told = _undone(runner, ours, undo)
+    stay = [row.script for row in in_force(runner.history()).values() if row.script in ours]
+    if unsafe := [name for name in stay if name not in safe]:
+        raise PromotionError(_needs_a_person(promotion, environment, unsafe))
+    if stay:
+        told.append(f"{', '.join(stay)} stays: it was found safe for the version that serves again.")
+    done = " ".join(told) or "No migration had arrived."
+    write(promotion.application.ledger, EventKind.MIGRATIONS_PUT_BACK, environment, done, plan_hash)
+
+
+def _undone(runner: MigrationRunner, ours: set[str], undo: Mapping[tuple[int, ...], Script]) -> list[str]:
+    """The last one first, up to the first that nothing undoes."""
+    told = []
+    rows = in_force(runner.history())
+    for version in sorted(rows, reverse=True):
+        script = undo.get(version)
+        if rows[version].script not in ours or script is None:
+            break
+        told.append(runner.undo(script).sentence)
+    return told
+
+
+def _undo_scripts(promotion: Promotion, environment: str, versions: Sequence[str]) -> Mapping[tuple[int, ...], Script]:
+    found: dict[tuple[int, ...], Script] = {}
+    for version in dict.fromkeys(versions):
+        found |= undo_scripts(read_scripts(promotion.application, environment, version).undo)
+    return found
+
+
+def _needs_a_person(promotion: Promotion, environment: str, unsafe: Sequence[str]) -> str:
+    snapshot = next(
+        (
+            str(it.event.details.get("snapshot", ""))
+            for it in reversed(list(promotion.application.ledger.records(promotion.run_id)))
+            if it.event.kind is EventKind.SNAPSHOT_TAKEN
+        ),
+        "",
+    )
+    restore = f"restore the snapshot {snapshot}" if snapshot else "restore a backup"
+    return (
+        f"{', '.join(unsafe)} stays in the database of {environment}: nothing undoes it, and it was not found safe for "
+        f"the version that serves again. Undo it by hand, or {restore}."
+    )
+
+
+def _names(details: Mapping[str, object], key: str) -> Sequence[object]:
+    found = details.get(key, ())
+    return found if isinstance(found, Sequence) else ()

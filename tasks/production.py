@@ -25,7 +25,7 @@ from tasks.promotions import Promotion
 from tasks.records import write
 from tasks.releasing import AS_CATALOGUED
 from tasks.tickets import check_change_ticket
-from tasks.validating import validated
+from tasks.validating import check_validated
 from tasks.waking import see
 
 LONGEST_NAME = 100
@@ -106,7 +106,7 @@ def check_production(promotion: Promotion, release: Release | None) -> tuple[tup
     """The gates that only production has, and who wrote the change."""
     authors, written = find_authors(promotion, release) if release else (frozenset[str](), ())
     findings = (
-        *(validated(promotion, release) if release else ()),
+        *check_validated(promotion, release),
         *check_change_ticket(promotion, release),
         *check_its_window(promotion),
         *written,

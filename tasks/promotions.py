@@ -13,6 +13,7 @@ from rules.catalogue import Catalogue
 from rules.configuration import ConfigurationPlan
 from rules.errors import InvalidInput, Refused
 from rules.feature_flags import FlagPlan
+from rules.migration_plans import MigrationPlan
 from rules.plans import Plan, check_image_changes, service_changes
 from rules.production_policies import Emergency, Terms
 from rules.records import EventKind
@@ -21,10 +22,12 @@ from rules.run_pages import plan_page
 from rules.strategies import check_strategies
 from rules.traffic import check_traffic
 from rules.vocabulary import Finding, Release, Role, Service, Strategy, Verdict
+from rules.waivers import waived
 from tasks.artifacts import artifact_key, publish_markdown
 from tasks.configuration import plan_configuration_change
 from tasks.feature_flags import plan_flag_change
 from tasks.kinds import asking
+from tasks.migration_plans import plan_migrations
 from tasks.records import write
 
 
@@ -130,6 +133,8 @@ def plan_promotion(promotion: Promotion, release: Release | None) -> tuple[Plan 
         findings = (*findings, *configuration.findings(), *flags.findings())
     if release is None:
         return None, findings
+    migrations, pending = plan_beside_release(promotion, release)
+    findings = (*findings, *pending)
     target = promotion.target.environment.name
     states = promotion.target.containers.states(promotion.services, target)
     plan = Plan(
@@ -143,10 +148,20 @@ def plan_promotion(promotion: Promotion, release: Release | None) -> tuple[Plan 
         configuration=configuration,
         flags=flags,
         catalogue_sha256=promotion.catalogue.sha256,
+        migrations=migrations,
         terms=promotion.terms,
     )
     ready = (*check_target(states, release.digests, target), *check_balancers(promotion, states))
     return plan, (*ready, *findings, check_image_changes(plan))
+
+
+def plan_beside_release(promotion: Promotion, release: Release) -> tuple[MigrationPlan, tuple[Finding, ...]]:
+    """The migrations that the release brings; none where only images move. Waivers of today excuse what was found."""
+    if promotion.images_only:
+        return MigrationPlan(), ()
+    plan, findings = plan_migrations(promotion.application, promotion.target, release)
+    today = datetime.now(UTC).date()
+    return plan, waived(findings, promotion.catalogue.waivers, release.version, today)
 
 
 def plan_beside_images(promotion: Promotion) -> tuple[ConfigurationPlan, FlagPlan]:

@@ -19,6 +19,7 @@ from tasks.configuration import put_back_configuration
 from tasks.feature_flags import put_back_flags
 from tasks.following import Order
 from tasks.kinds import acting, asking
+from tasks.migrations import put_back_migrations
 from tasks.promotions import Promotion
 from tasks.records import write
 from tasks.rollouts import arrival, follower, tidy
@@ -70,13 +71,15 @@ def _undo(side_by_side: Sequence[Undo]) -> tuple[list[str], list[str]]:
 
 
 def _undoings(promotion: Promotion, plan_hash: str, intents: Sequence[Event]) -> Iterator[Sequence[Undo]]:
-    """Traffic first, the last wave before the first; then flags, configuration, and a look at what serves."""
+    """Traffic first, the last wave before the first; then the database, flags, configuration, and a look at all."""
     before, ours = services_before(intents), deployed_by_us(intents)
     kinds = {intent.kind for intent in intents}
     for wave in reversed(promotion.catalogue.waves()):
         # Submitted when its turn comes, so that a wave is back before the one under it moves.
         moved = [service for service in wave if service.id in before]
         yield [_returning(promotion, plan_hash, it, before[it.id], ours[it.id]) for it in moved]
+    if EventKind.MIGRATIONS_INTENT in kinds:
+        yield [("database", lambda: put_back_migrations(promotion, plan_hash, intents))]
     if EventKind.FLAGS_INTENT in kinds:
         yield [("flags", lambda: put_back_flags(promotion, plan_hash, intents))]
     if EventKind.CONFIGURATION_INTENT in kinds:

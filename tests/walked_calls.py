@@ -65,7 +65,7 @@ def places(catalogue: "Catalogue", source: str, target: str) -> dict[str, Place]
 
 def need(call: Mapping[str, Any], flow: str, by_account: Mapping[str, Place]) -> Need:
     """What a call needed, and where. KeyError for an account that the flow has nothing to do with."""
-    service = {"sts": Place.WORKER, "ecr": Place.REGISTRY}
+    service = {"sts": Place.WORKER, "ecr": Place.REGISTRY, "s3": Place.REGISTRY}
     place = service.get(call["service"]) or by_account[call["account"]]
     return Need(flow, place, action(call["service"], call["operation"]))
 

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from deployments.sandbox.leavings import GATED
+
 BEHAVIOUR = "sandbox.behaviour"
 REVISION = "org.opencontainers.image.revision"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -74,8 +76,10 @@ CANARIES: Mapping[str, Behaviour] = {
     "canary-silent": replace(USUAL, silent=True),
 }
 """Of the service at the entrance; all others are healthy."""
-BEHAVIOURS = (*FAULTS, *CANARIES)
-IN_EVERY_ENVIRONMENT = frozenset({"good", "unhealthy"})
+SLOW_UNDER_LOAD = Behaviour(latency_ms=700.0)
+"""Slower than a load test allows, and quick enough for everything else."""
+BEHAVIOURS = (*FAULTS, *CANARIES, *GATED)
+IN_EVERY_ENVIRONMENT = frozenset({"good", "unhealthy", *GATED})
 """The others are well where they are first deployed, so that this environment's gates let them pass."""
 
 
@@ -88,8 +92,14 @@ def behaviours_by_environment(name: str, first_environment: str, *, entrance: bo
         raise ValueError(f"behaviour is {name!r}; allowed is one of {', '.join(BEHAVIOURS)}.")
     if name in CANARIES and not entrance:
         return {"*": HEALTHY}
-    everywhere = {"*": FAULTS[name] if name in FAULTS else CANARIES[name]}
+    everywhere = {"*": _everywhere(name)}
     return everywhere if name in IN_EVERY_ENVIRONMENT else {**everywhere, first_environment: HEALTHY}
+
+
+def _everywhere(name: str) -> Behaviour:
+    if name == "slow-under-load":
+        return SLOW_UNDER_LOAD
+    return {**FAULTS, **CANARIES}.get(name, HEALTHY)
 
 
 def image_manifest(repository: str, version: str, behaviours: Mapping[str, Behaviour]) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from deployments.sandbox.approvers import secrets_of
+from deployments.sandbox.database import programs
+from deployments.sandbox.databases import database_urls
 from deployments.sandbox.vendors.state import Credentials
 from rules.catalogue import Catalogue
 
@@ -32,11 +34,24 @@ def block_values(settings: Mapping[str, Any], catalogue: Catalogue) -> dict[str,
     }
     for environment, edge in world["edges"].items():
         values[f"probes/{name}-{environment}"] = {"api_url": edge}
+    if database_url := settings.get("database_url"):
+        values |= _databases(str(database_url), catalogue)
     for environment in catalogue.environments.values():
         values[f"promotion-account/{name}-{environment.name}"] = {
             "credentials": _credentials(world["aws_url"], environment.region)
         }
     return values
+
+
+def _databases(server: str, catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """Each environment's own database; migrations are rehearsed on the same server, there is no other."""
+    urls = database_urls(server, catalogue)
+    pg_dump = str(programs() / "pg_dump")
+    scratch = {"url": server, "pg_dump": pg_dump, "same_server_is_fine": True}
+    name = catalogue.application
+    return {f"promotion-database/{name}-{environment}": {"url": url} for environment, url in urls.items()} | {
+        f"promotion-scratch-database/{name}": scratch
+    }
 
 
 def _credentials(aws_url: str, region: str) -> dict[str, Any]:

@@ -20,11 +20,24 @@ def prepared_databases(server: str | None, catalogue: Catalogue) -> dict[str, st
     """
     if server is None:
         return {}
-    names = {name: f"{catalogue.application}_{name}" for name in catalogue.environments}
+    names = names_of(catalogue)
     with _patiently_connected(server) as connection:
         for environment, name in names.items():
             _create(connection, name, made_up_secret(environment, "database"))
     return {environment: _filled(server, environment, name) for environment, name in names.items()}
+
+
+def database_urls(server: str, catalogue: Catalogue) -> dict[str, str]:
+    """URL of each environment's own database, whether or not it is there yet."""
+    return {
+        environment: url_of(server, name, made_up_secret(environment, "database"))
+        for environment, name in names_of(catalogue).items()
+    }
+
+
+def names_of(catalogue: Catalogue) -> dict[str, str]:
+    """The database's name by environment."""
+    return {environment: f"{catalogue.application}_{environment}" for environment in catalogue.environments}
 
 
 def _filled(server: str, environment: str, name: str) -> str:

@@ -10,12 +10,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 HOLD_SECONDS = 150.0
 """Two windows, then a person, and the margin that the product keeps before ECS goes back by itself."""
 STEP_SECONDS = 60.0
 """CodeDeploy's canary stays at its step for so long: a window and what the numbers are late."""
+LOAD_SECONDS, SHORTER_LOAD = 'SECONDS = "60"', 'SECONDS = "12"'
 TIME_ZONE = "Europe/Zurich"
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 TABLE = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
@@ -38,7 +40,12 @@ def less_patient(text: str, minute_seconds: float) -> str:
         },
         "judge": {"segment_seconds": 10, "warm_up_seconds": 10, "silence_seconds": 20},
     }
-    return always_open(with_values(text, shorter))
+    return always_open(with_values(text.replace(LOAD_SECONDS, SHORTER_LOAD), shorter))
+
+
+def with_k6(text: str, program: Path) -> str:
+    """The text of a catalogue whose load test is run by this program."""
+    return with_values(text, {"validation.load": {"program": str(program)}})
 
 
 def by_codedeploy(text: str, service: str, minute_seconds: float) -> str:

@@ -78,11 +78,11 @@ def edit_staging(room: ControlRoom) -> None:
     room.put_parameter(STAGING, TTL, str(1000 + int(datetime.now(UTC).timestamp()) % 8000))
 
 
-def closed_now(text: str) -> str:
+def closed_now(text: str, _scene: Scene) -> str:
     return closed(text, datetime.now(UTC))
 
 
-def soon_too_late(text: str) -> str:
+def soon_too_late(text: str, _scene: Scene) -> str:
     return impatient(text, DEADLINE_SECONDS)
 
 

@@ -150,6 +150,32 @@ def evidence_was_bad(environment: str) -> Proof:
     return proof
 
 
+def found_wanting(environment: str, gates: Sequence[str], words: str = "") -> Proof:
+    """Validating the release there found these gates unmet and no other; the first says so in these words."""
+
+    def proof(seen: Seen) -> str:
+        looks = [it for it in events(seen, EventKind.VALIDATED) if it.environment == environment]
+        against = [it for it in _findings_of(looks[-1:]) if stands_in_the_way(it)]
+        unmet = {str(it["gate"]).partition("/")[0] for it in against}
+        if unmet != {*gates}:
+            return f"Unmet in {environment} is {', '.join(sorted(unmet)) or 'no gate'}, not {', '.join(gates)}."
+        told = [str(it["sentence"]) for it in against if str(it["gate"]).startswith(gates[0])]
+        return "" if any(words in sentence for sentence in told) else f"It does not say {words!r}: {' '.join(told)}"
+
+    return proof
+
+
+def told_waiver(gate: str, *words: str) -> Proof:
+    """The table of findings names the waiver: the gate, who, why."""
+
+    def proof(seen: Seen) -> str:
+        told = [str(it["sentence"]) for it in findings(seen) if it["gate"] == "waivers"]
+        missing = [word for word in (gate, *words) if not any(word in sentence for sentence in told)]
+        return f"No finding tells of the waiver: {', '.join(missing)}." if missing else ""
+
+    return proof
+
+
 def took_the_place_of_one(seen: Seen) -> str:
     return "" if events(seen, EventKind.SUPERSEDES) else "The ledger does not say whose place it took."
 

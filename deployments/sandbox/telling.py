@@ -136,14 +136,15 @@ class Teller:
     def tell(self, story: Story, seconds: float) -> Outcome:
         """Arrange, promote, follow to the end, and look at what serves. Ends after `seconds` at the latest."""
         self._narrator.heading(f"{story.name}: {story.tells}")
-        with self._edited(story), self._arranger.arranged(story) as scene:
+        with self._arranger.arranged(story) as scene, self._edited(story, scene):
             return self._promote(story, scene, seconds + story.extra_seconds)
 
-    def _edited(self, story: Story) -> contextlib.AbstractContextManager[None]:
-        if story.catalogue is None:
+    def _edited(self, story: Story, scene: Scene) -> contextlib.AbstractContextManager[None]:
+        edit = story.catalogue
+        if edit is None:
             return contextlib.nullcontext()
         self._narrator.say("world      the catalogue says something else in this story")
-        return self._machinery_of(story).other_catalogue(story.catalogue)
+        return self._machinery_of(story).other_catalogue(lambda text: edit(text, scene))
 
     # --- the run ----------------------------------------------------------------------------------------------
 

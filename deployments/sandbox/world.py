@@ -32,6 +32,7 @@ from deployments.sandbox.asking import Asking, approver_views
 from deployments.sandbox.aws.ecs_state import ServiceState
 from deployments.sandbox.aws.host import AwsStandIn
 from deployments.sandbox.aws.runtime import TaskSpec, environment_of
+from deployments.sandbox.ci import Ci
 from deployments.sandbox.clock import Clock
 from deployments.sandbox.control_room.shape import ActivityView, ApproverView, AwsCallsView, Deployed, WorldState
 from deployments.sandbox.databases import prepared_databases
@@ -133,10 +134,13 @@ class World:
         self._open.callback(self.aws.stop)
         self._open.callback(self.aws.reset)
         self.accounts = SandboxAccounts(self.aws.url)
+        ci = Ci(self.catalogue, self.accounts, self.aws, databases, self.clock.now)
         self.seed = Seed(
             self.catalogue,
             self.accounts,
             self._place,
+            leave=ci.leave,
+            migrate=ci.migrate,
             databases=databases,
             requests_per_minute=dict.fromkeys(self.catalogue.chain, self._a_minute(self.settings.requests_per_second)),
         )

@@ -23,7 +23,7 @@ from blocks.migration_table import HistoryTable, java_hash
 from blocks.migrations import Limits, MigrationRunner, Ran
 from blocks.wire import Wiring
 from deployments.sandbox.database import Database
-from rules.errors import Declined, Outage, Refused
+from rules.errors import Declined, InvalidInput, Outage, Refused
 
 NUMBERS = count()
 FLYWAYS_ROW = (
@@ -316,6 +316,33 @@ def test_undo_goes_backwards_only(address: Address) -> None:
         runner(address).undo(Script("U9__none.sql", "select 1;"))
 
 
+def test_an_undo_that_fails_leaves_the_version_applied(address: Address) -> None:
+    runner(address).apply_all([FIRST, SECOND])
+    with pytest.raises(MigrationFailed, match="rolled back"):
+        runner(address).undo(Script("U2__pets.sql", "drop table pets; drop table nowhere;"))
+    assert address.tables() == ["people", "pets"]
+    assert [row.type for row in runner(address).history()] == ["SQL", "SQL"]
+
+
+def test_scripts_that_undo_are_not_applied_nor_the_other_way_round(address: Address) -> None:
+    with pytest.raises(InvalidInput, match=r"a migration to be applied is 'U2__pets.sql'"):
+        runner(address).apply(UNDO)
+    with pytest.raises(InvalidInput, match="a migration to undo with"):
+        runner(address).undo(SECOND)
+
+
+def test_a_baseline_script_is_for_databases_that_have_nothing(address: Address) -> None:
+    whole = Script("B2__whole.sql", "create table people (); create table pets ();")
+    ran = runner(address).apply_all([whole, FIRST, SECOND, Script("V3__new.sql", "create table new ();")])
+    assert [(it.now, it.row.type, it.row.version) for it in ran] == [
+        (True, "SQL_BASELINE", "2"),
+        (False, "SQL_BASELINE", "2"),
+        (False, "SQL_BASELINE", "2"),
+        (True, "SQL", "3"),
+    ]
+    assert not runner(address).apply(Script("B4__whole.sql", "create table people ();")).now
+
+
 def test_a_baseline_is_not_undone(flyways: Address) -> None:
     runner(flyways).apply(SECOND)
     flyways.ask(FLYWAYS_ROW, 3, "2", "pets", "UNDO_SQL", "U2__pets.sql", 1, True)
@@ -398,16 +425,13 @@ def test_a_statement_that_takes_too_long_is_ended(address: Address) -> None:
 
 
 def test_another_migration_is_waited_for_and_then_named(address: Address) -> None:
-    key = HistoryTable().lock_key
-    with psycopg.connect(address.url, autocommit=True, application_name="Flyway by orders") as flyway:
-        flyway.execute("select pg_advisory_lock(%s)", (key,))
-        with pytest.raises(
-            Outage, match=f"process {flyway.info.backend_pid} holds it: user postgres.*Flyway by orders"
-        ):
+    with psycopg.connect(address.url, application_name="Flyway by orders") as flyway:
+        flyway.execute("select pg_try_advisory_xact_lock(%s)", (HistoryTable().lock_key,))
+        named = f"process {flyway.info.backend_pid} holds it: user postgres.*Flyway by orders.*idle in transaction"
+        with pytest.raises(Outage, match=named):
             runner(address, lock_wait=10).apply(FIRST)
         assert address.tables() == []
-        freeing = runner(address, lambda _: void(flyway.execute("select pg_advisory_unlock(%s)", (key,))))
-        assert freeing.apply(FIRST).now
+        assert runner(address, lambda _: flyway.rollback()).apply(FIRST).now
 
 
 def void(_: object) -> None:
