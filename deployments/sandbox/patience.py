@@ -18,6 +18,8 @@ HOLD_SECONDS = 150.0
 STEP_SECONDS = 60.0
 """CodeDeploy's canary stays at its step for so long: a window and what the numbers are late."""
 LOAD_SECONDS, SHORTER_LOAD = 'SECONDS = "60"', 'SECONDS = "12"'
+NOISE_MS = 400.0
+"""The world, its visitors and the load test share one machine, so that p95 is as quick as the others let it be."""
 TIME_ZONE = "Europe/Zurich"
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 TABLE = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
@@ -39,6 +41,7 @@ def less_patient(text: str, minute_seconds: float) -> str:
             "sample_seconds": 5,
         },
         "judge": {"segment_seconds": 10, "warm_up_seconds": 10, "silence_seconds": 20},
+        "validation.load": {"growth_ms": NOISE_MS},
     }
     return always_open(with_values(text.replace(LOAD_SECONDS, SHORTER_LOAD), shorter))
 
