@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr
 
 from blocks.catalog_queries import CONSTRAINT_KINDS, CONSTRAINTS, QUERIES, whole
 from blocks.discretion import discretion
-from rules.errors import Declined, Outage
+from rules.errors import Declined, InvalidInput, Outage
 from rules.schemas import Schema, SchemaObject, schema_object, schema_of
 
 SYSTEM = "The database"
@@ -73,13 +73,22 @@ def schema_at(url: SecretStr, schemas: Sequence[str] = (), seconds: float = 60) 
 @contextmanager
 def opened(url: SecretStr, settings: dict[str, str]) -> Iterator[Connection[Any]]:
     """A session in autocommit with these settings. Connecting is tried again; nothing else is."""
-    password = conninfo.conninfo_to_dict(url.get_secret_value()).get("password")
-    discretion.learn([url.get_secret_value(), str(password or "")])
+    learn(url)
     with _connect(url) as connection:
         with translated("setting up a session"):
             for name, value in settings.items():
                 connection.execute("select set_config(%s, %s, false)", (name, value))
         yield connection
+
+
+def learn(url: SecretStr) -> None:
+    """So that no message shows it. Raises InvalidInput where it is no address: libpq would quote it."""
+    try:
+        password = conninfo.conninfo_to_dict(url.get_secret_value()).get("password")
+    except psycopg.ProgrammingError:
+        allowed = "postgresql://user:password@host:5432/name"
+        raise InvalidInput("The database's URL", "not an address", allowed, "Set it in the block.") from None
+    discretion.learn([url.get_secret_value(), str(password or "")])
 
 
 def _connect(url: SecretStr) -> Connection[Any]:

@@ -21,6 +21,7 @@ from psycopg import Connection, conninfo, sql
 from pydantic import Field, SecretStr
 
 from blocks.commands import Ended, ProgramMissing, run, workplace
+from blocks.databases import learn
 from blocks.discretion import discretion
 from rules.errors import Declined, InvalidInput, Outage, PromotionError
 
@@ -113,6 +114,7 @@ class ScratchServer(Block):
             raise _same_server()
 
     def _dumped(self, target: SecretStr) -> str:
+        learn(target)
         parts = conninfo.conninfo_to_dict(target.get_secret_value())
         password = str(parts.pop("password", "") or "")
         hidden = {"PGPASSWORD": SecretStr(password)} if password else {}
@@ -192,8 +194,7 @@ def statements(script: str) -> tuple[str, ...]:
 
 @contextmanager
 def _connected(url: SecretStr, doing: str) -> Iterator[Connection[Any]]:
-    password = conninfo.conninfo_to_dict(url.get_secret_value()).get("password")
-    discretion.learn([url.get_secret_value(), str(password or "")])
+    learn(url)
     try:
         connection = psycopg.connect(url.get_secret_value(), autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
@@ -208,6 +209,7 @@ def _drop(connection: Connection[Any], name: str) -> None:
 
 def places(url: SecretStr) -> set[tuple[str, str]]:
     """Hosts and ports that an address may lead to, as the client library takes them, with its defaults."""
+    learn(url)
     parts = conninfo.conninfo_to_dict(url.get_secret_value())
     hosts = str(parts.get("hostaddr") or parts.get("host") or "localhost").split(",")
     ports = str(parts.get("port") or 5432).split(",")

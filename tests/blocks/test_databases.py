@@ -210,3 +210,9 @@ def test_a_database_that_is_not_there_is_declined(make: Make) -> None:
     with pytest.raises(Declined, match="does not exist") as raised:
         schema_at(SecretStr(url))
     assert "hush" not in f"{raised.value!r} {raised.value}"
+
+
+def test_what_is_no_address_is_told_and_not_shown() -> None:
+    with pytest.raises(InvalidInput, match="not an address") as raised:
+        schema_at(SecretStr("SET-THIS-hush hush"))
+    assert "hush" not in f"{raised.value!r} {raised.value}"
