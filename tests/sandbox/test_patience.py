@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from blocks.catalogue import load_catalogue
 from deployments.sandbox.patience import (
     HOLD_SECONDS,
+    NOISE_MS,
     by_codedeploy,
     closed,
     impatient,
@@ -40,8 +41,12 @@ def test_the_shipped_catalogue_is_a_catalogue_with_less_patience_too(tmp_path: P
     assert HOLD_SECONDS <= mine.canary.hold_minutes * minute < HOLD_SECONDS + minute
     assert (mine.judge.segment_seconds, mine.judge.silence_seconds) == (10, 20)
     windows = shipped.windows
+    assert (mine.validation.load.p95_ms, mine.validation.load.variables["SECONDS"]) == (500, "12")
+    shorter = replace(shipped.validation.load, growth_ms=NOISE_MS, variables={"RATE": "20", "SECONDS": "12"})
+    validation = replace(shipped.validation, load=shorter)
+    assert mine.validation == validation
     same = replace(mine, canary=shipped.canary, judge=shipped.judge, windows=windows, sha256=shipped.sha256)
-    assert same == shipped
+    assert replace(same, validation=shipped.validation) == shipped
     assert mine.canary.steps == shipped.canary.steps
     assert (mine.judge.max_error_rate, mine.judge.slow_ms) == (shipped.judge.max_error_rate, shipped.judge.slow_ms)
 

@@ -83,6 +83,8 @@ def test_the_stories_of_the_specification_are_there() -> None:
         *("good", "bad", "slow", "crash", "unstable", "unhealthy"),
         *("config-unsafe", "flag-approval"),
         *("production", "unapproved-ticket", "outside-window", "emergency", "rejected", "deadline", "plan-changed"),
+        *("regression-fails", "regression-empty", "slow-under-load", "k6-missing", "vulnerable", "scan-empty"),
+        *("secret-found", "schema-breaks", "migration-unsafe", "migration-fails-on-data", "waived"),
         *("superseded", "stale-evidence", "wrong-version", "jira-down"),
         *(f"canary-{name}" for name in ("good", "errors", "slow", "dead", "leak", "silent", "thin", "worker-killed")),
     }

@@ -18,6 +18,17 @@ export const CANARIES = [
   ["canary-leak", "Leak", "the longer it runs the more of its answers are errors"],
   ["canary-silent", "Silent", "it serves, and its metrics never arrive"],
 ];
+export const GATED = [
+  ["regression-fails", "Test fails", "a test of the team's own suite failed"],
+  ["regression-empty", "No tests", "the suite's result has no test in it"],
+  ["slow-under-load", "Slow under load", "quick enough for one visitor, too slow for a load test"],
+  ["vulnerable", "Vulnerable", "the registry found a critical hole in an image"],
+  ["scan-empty", "Empty scan", "a scanner left an empty result"],
+  ["secret-found", "Secret", "a key stands in the source"],
+  ["schema-breaks", "Schema", "somebody changed the first environment's database by hand"],
+  ["migration-unsafe", "Migration", "a migration renames a column that the old code reads"],
+  ["migration-fails-on-data", "Migration on data", "a migration runs on empty tables only"],
+];
 export const AGES = [["180", "3 hours ago"], ["30", "30 minutes ago"], ["0", "now"]];
 export const FAULTS = [
   ["Throttle AWS", { target: "aws", kind: "throttle" }],
@@ -47,6 +58,11 @@ export function desk(state, choice) {
       h("span", { class: "label" }, "for a canary"),
       h("span", { class: "buttons" }, CANARIES.map(([behaviour, name, about]) => h("button", {
         class: `button ${behaviour === "canary-good" ? "good" : "warning"}`, "data-act": "release", "data-behaviour": behaviour, title: about,
+      }, name)))),
+    h("div", { class: "orders" },
+      h("span", { class: "label" }, "for a gate"),
+      h("span", { class: "buttons" }, GATED.map(([behaviour, name, about]) => h("button", {
+        class: "button bad", "data-act": "release", "data-behaviour": behaviour, title: about,
       }, name)))),
     h("div", { class: "orders" },
       h("span", { class: "label" }, "Break"),
