@@ -1,4 +1,4 @@
-"""What a run changed, before and after, read from its intents and their ends: images by digest, configuration, flags.
+"""What a run changed, before and after, read from its intents and their ends: images, parameters, flags, migrations.
 
 Values come from the plan's table alone, where secrets are masked; the intents give versions and digests.
 """
@@ -25,7 +25,7 @@ Rows = list[dict[str, str]]
 
 def change_rows(run: Sequence[Record]) -> Rows:
     """One row for each thing that the run set out to change, in that order."""
-    return [*_images(run), *_configuration(run), *_flags(run)]
+    return [*_images(run), *_configuration(run), *_flags(run), *_migrations(run)]
 
 
 def return_rows(run: Sequence[Record]) -> Rows:
@@ -69,6 +69,18 @@ def _flags(run: Sequence[Record]) -> Iterator[dict[str, str]]:
         mine = [row for row in planned if row["name"].partition(": ")[0] == key]
         for row in mine or [{"name": key, "now": f"see record {intent.seq}", "then": f"see record {intent.seq}"}]:
             yield _row("flag", row["name"], (row["now"], row["then"]), run, intent)
+
+
+def _migrations(run: Sequence[Record]) -> Iterator[dict[str, str]]:
+    """By script: a run that went on may have meant to apply it twice."""
+    intents = {str(name): it for it in reversed(_of(run, EventKind.MIGRATIONS_INTENT)) for name in _scripts(it)}
+    for name in dict.fromkeys(str(name) for it in _of(run, EventKind.MIGRATIONS_INTENT) for name in _scripts(it)):
+        yield _row("migration", name, ("pending", "applied"), run, intents[name])
+
+
+def _scripts(intent: Record) -> Sequence[object]:
+    found: Sequence[object] = intent.event.details.get("scripts", ())
+    return found
 
 
 def _row(what: str, name: str, sides: tuple[str, str], run: Sequence[Record], intent: Record) -> dict[str, str]:
