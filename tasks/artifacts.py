@@ -13,6 +13,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.logging import get_logger
+from prefect.runtime import flow_run
 
 from blocks.doors import Application
 from rules.production_policies import EmergencyPolicy
@@ -81,7 +82,7 @@ def publish_end(application: Application, run_id: str) -> None:
     """The run on one page, from its records, after its end: why, what serves now, where the proof is."""
     with courtesy("the summary"):
         records = list(application.ledger.records(run_id))
-        summary = summarise(records, "", application.name, "")
+        summary = summarise(records, str(flow_run.flow_name or ""), application.name, "")
         if summary:
             page = run_page(summary, records, application.ledger.head())
             title = headline(summary, records)

@@ -43,6 +43,11 @@ def told(message: ChatMessage) -> str:
     return json.dumps(message.blocks, ensure_ascii=False)
 
 
+def test_a_validation_is_told_as_one() -> None:
+    seen = replace(SUMMARY, flow="validate", source="", target="dev", outcome=Ending.REFUSED)
+    assert headline_of(seen) == "Validation of batbern 3f2a1bc in dev was refused; nothing was changed"
+
+
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
