@@ -29,7 +29,8 @@ NAMED = {
     ("lambda", "Invoke"): "lambda:InvokeFunction",
 }
 """Calls whose action has another name than they."""
-READS = ("BatchGet", "Describe", "Get", "List")
+READS = ("BatchGet", "Describe", "Get", "InvokeFunction", "List")
+"""How actions begin that change nothing; a function that checks is the owner's own, and so is what it does."""
 
 
 class Place(StrEnum):

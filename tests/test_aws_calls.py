@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 APART = {"s3"}
-"""The ledger's; its module lists what it needs."""
+"""The ledger's, whose module lists what it needs, and that of files."""
+BY_ADDRESS = {"s3:GetObject", "s3:ListBucket", "lambda:InvokeFunction"}
+"""Of `blocks/files.py` and `blocks/functions.py`: their clients are not typed by what is called."""
 READ, WRITE = Need("f", Place.TARGET, "ecs:ListTasks"), Need("f", Place.TARGET, "ssm:PutParameter")
 
 
@@ -126,7 +128,7 @@ def actions_in(folder: Path) -> set[str]:
 
 
 def test_the_file_lists_what_the_sources_call_and_nothing_else() -> None:
-    assert {it.action for it in needs(load())} == actions_in(ROOT / "blocks")
+    assert {it.action for it in needs(load())} - BY_ADDRESS == actions_in(ROOT / "blocks")
 
 
 def test_no_client_is_used_that_the_sources_do_not_show() -> None:
