@@ -15,7 +15,7 @@ from rules.errors import PromotionError
 from rules.migration_scripts import Script, undo_scripts
 from rules.plans import Plan
 from rules.records import Event, EventKind
-from rules.settling import of_kind
+from rules.settling import of_kind, unsettled
 from tasks.kinds import acting
 from tasks.migration_plans import read_scripts, runner_of, safe_ones
 from tasks.promotions import Promotion
@@ -25,13 +25,13 @@ from tasks.records import write
 @acting("migrate databases")
 def migrate_databases(promotion: Promotion, plan: Plan) -> None:
     """Applies what is pending, script by script; what the target has run already is left alone."""
-    pending = plan.migrations.pending
-    if not pending:
+    pending, ledger = plan.migrations.pending, promotion.application.ledger
+    if not pending and not _taken_over(promotion, plan):
         return
-    ledger, policy = promotion.application.ledger, promotion.catalogue.validation.migrations
+    policy = promotion.catalogue.validation.migrations
     names, version = [it.name for it in pending], plan.release.version
     safe = safe_ones(plan.migrations, policy, plan.target)
-    about = f"{len(names)} migrations are about to be applied to {plan.target}: {', '.join(names)}."
+    about = f"{len(names)} migrations are about to be applied to {plan.target}: {', '.join(names) or 'none is left'}."
     write(ledger, EventKind.MIGRATIONS_INTENT, plan.target, about, plan.hash, version=version, scripts=names, safe=safe)
     runner = runner_of(promotion.application, promotion.target)
     told = []
@@ -39,7 +39,14 @@ def migrate_databases(promotion: Promotion, plan: Plan) -> None:
         ran = runner.apply(script)
         get_run_logger().info(ran.sentence)
         told.append(ran.sentence)
-    write(ledger, EventKind.MIGRATIONS_APPLIED, plan.target, " ".join(told), plan.hash, scripts=names)
+    done = " ".join(told) or "All had been applied by a run before this one."
+    write(ledger, EventKind.MIGRATIONS_APPLIED, plan.target, done, plan.hash, scripts=names)
+
+
+def _taken_over(promotion: Promotion, plan: Plan) -> bool:
+    """Whether a run that died left its intent: then this run answers for it, so that its arrival settles it."""
+    left = unsettled(promotion.application.ledger.records(), plan.target)
+    return any(intent.kind is EventKind.MIGRATIONS_INTENT for intent in left)
 
 
 def put_back_migrations(promotion: Promotion, plan_hash: str, intents: Sequence[Event]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from blocks.files import Files
 from blocks.migration_failures import MigrationFailed
 from rules.errors import PromotionError
 from rules.records import Event, EventKind, Record, chain
+from rules.settling import unsettled
 from rules.validation_policies import MigrationPolicy, ValidationPolicy
 from rules.vocabulary import Finding, Release, Verdict
 from tasks.migration_plans import plan_migrations
@@ -37,9 +38,11 @@ class World:
     folder: Path
     url: str
     kept: list[Record] = field(default_factory=list)
+    run_id: str = "run"
     policy: MigrationPolicy = field(default_factory=lambda: MigrationPolicy("{version}/migrations/"))
 
     def append(self, event: Event) -> Record:
+        event = replace(event, run_id=event.run_id or self.run_id)
         self.kept.append(chain(self.kept[-1] if self.kept else None, event, datetime.now(UTC)))
         return self.kept[-1]
 
@@ -128,6 +131,21 @@ def test_the_intent_is_written_before_the_first_script_and_their_end_after_the_l
     assert world.kept[0].event.details["safe"] == ["V2__waiting_list.sql"]
     assert "waiting_list" in world.columns
     assert json.dumps(world.kept[0].event.details)
+
+
+def test_a_run_that_goes_on_answers_for_the_one_that_died(world: World) -> None:
+    """Else the migrations of a release that arrived would be taken back by the next failure, long after."""
+    world.bring(V2__waiting_list=SAFE)
+    world.run_id = "dead"
+    world.migrate()
+    world.run_id = "next"
+    world.migrate()
+    assert [it.event.run_id for it in world.kept] == ["dead", "dead", "next", "next"]
+    world.append(Event("next", "plan", "staging", EventKind.COMPLETED, "It serves."))
+    assert unsettled(world.records(), "staging") == ()
+    before = len(world.kept)
+    world.migrate()
+    assert len(world.kept) == before
 
 
 @pytest.mark.parametrize(
