@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Node = Mapping[str, Any]
+Listed = tuple[str, frozenset[str]]
 PUBLIC = "public"
 
 
@@ -20,9 +21,9 @@ class Known:
     """What pending scripts dropped or renamed."""
     defaults: set[str] = field(default_factory=set)
     """Columns that fill themselves."""
-    checks: dict[str, frozenset[str] | None] = field(default_factory=dict)
-    """By `table.constraint`: the values that it lets in; None where it is no list of values."""
-    dropped_checks: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    checks: dict[str, Listed | None] = field(default_factory=dict)
+    """By `table.constraint`: the column and the values that it lets in; None where it is no list of values."""
+    dropped_checks: dict[str, Listed | None] = field(default_factory=dict)
 
     def make(self, name: str) -> None:
         if self.pending:
@@ -51,7 +52,7 @@ def qualified(parts: list[str]) -> str:
     return ".".join(parts if len(parts) > 1 else [PUBLIC, *parts])
 
 
-def values_of(check: Node) -> tuple[str, frozenset[str]] | None:
+def values_of(check: Node) -> Listed | None:
     """Of a check that lists what a column may be: the column, and the values. None for any other."""
     found = check.get("a_expr", {})
     if found.get("kind") not in {"AEXPR_IN", "AEXPR_OP_ANY"} or texts(found.get("name", ())) != ["="]:

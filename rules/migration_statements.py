@@ -3,12 +3,18 @@
 Statements of a pending script are judged; those of scripts that were applied before only tell what is there.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rules.migration_reasons import Lock, Safety
 from rules.migration_schema import Known, Node, constant, qualified, table_of, texts, values_of
 
+OF_ANOTHER = frozenset({"AT_AttachPartition", "AT_DetachPartition", "AT_AddInherit", "AT_DropInherit"})
+"""What is done to a table and changes another one."""
+WRITING = frozenset({"delete_stmt", "insert_stmt", "merge_stmt", "update_stmt"})
+LANGUAGES = frozenset({"sql", "plpgsql"})
+DYNAMIC = re.compile(r"\bexecute\b", re.IGNORECASE)
 STABLE = frozenset({"now", "statement_timestamp", "transaction_timestamp", "current_database", "current_setting"})
 """Functions whose value in a default is taken once, so that no row is written."""
 SERIAL = frozenset({"serial", "bigserial", "smallserial", "serial4", "serial8", "serial2"})
@@ -33,7 +39,16 @@ def judged(kind: str, node: Node, known: Known) -> Iterator[Said]:
             Safety.REVIEW, f"a statement of the kind {kind.removesuffix('_stmt').replace('_', ' ')}, not analysed"
         )
         return
+    if "with_clause" in node and _writes(node["with_clause"]):
+        yield Said(Safety.REVIEW, "a WITH changes rows, not analysed")
     yield from rule(node, known)
+
+
+def _writes(node: Any) -> bool:
+    """Whether there is a statement within it that changes rows."""
+    if isinstance(node, list):
+        return any(map(_writes, node))
+    return isinstance(node, dict) and (bool(WRITING & node.keys()) or any(map(_writes, node.values())))
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -57,7 +72,7 @@ def _create_table(node: Node, known: Known) -> Iterator[Said]:
 def _note_column(table: str, column: Node, known: Known) -> None:
     name = f"{table}.{column.get('colname', '')}"
     for it in _constraints(column):
-        if it["contype"] in {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"}:
+        if it["contype"] in {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"} and not _is_null(it):
             known.defaults.add(name)
         _note_check(table, it, known)
     if _type(column) in SERIAL:
@@ -68,7 +83,7 @@ def _note_check(table: str, constraint: Node, known: Known) -> None:
     if constraint.get("contype") == "CONSTR_CHECK":
         found = values_of(constraint.get("raw_expr", {}))
         name = constraint.get("conname") or f"{table.partition('.')[2]}_{found[0] if found else ''}_check"
-        known.checks[f"{table}.{name}"] = found[1] if found else None
+        known.checks[f"{table}.{name}"] = found
 
 
 def _alter_table(node: Node, known: Known) -> Iterator[Said]:
@@ -84,7 +99,7 @@ def _alter_table(node: Node, known: Known) -> Iterator[Said]:
             said = list(rule(table, command, known))
         else:
             said = [Said(Safety.REVIEW, f"{table} is altered ({what}), not analysed")]
-        if not known.is_new(table):
+        if not known.is_new(table) or command.get("subtype") in OF_ANOTHER:
             yield from said
 
 
@@ -96,7 +111,7 @@ def _add_column(table: str, command: Node, known: Known) -> Iterator[Said]:
     if not command.get("missing_ok"):
         known.make(name)
     _note_column(table, column, known)
-    given = {it["contype"]: it for it in _constraints(column)}
+    given = {it["contype"]: it for it in _constraints(column) if not _is_null(it)}
     if given.keys() & {"CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_FOREIGN"}:
         yield Said(Safety.REVIEW, f"{name} comes with a key, which is checked for every row", "", Lock.SCAN)
     if "CONSTR_GENERATED" in given or "CONSTR_IDENTITY" in given or _type(column) in SERIAL:
@@ -188,13 +203,13 @@ def _add_constraint(table: str, command: Node, known: Known) -> Iterator[Said]:
 def _add_check(table: str, constraint: Node, known: Known) -> Iterator[Said]:
     found = values_of(constraint.get("raw_expr", {}))
     key = f"{table}.{constraint.get('conname', '')}"
-    known.checks[key] = found[1] if found else None
+    known.checks[key] = found
     if found and known.is_new(f"{table}.{found[0]}"):
         return
     lock = Lock.NONE if constraint.get("skip_validation") else Lock.SCAN
     before = known.dropped_checks.pop(key, None)
-    if before is not None and found:
-        if missing := sorted(before - found[1]):
+    if before and found and before[0] == found[0]:
+        if missing := sorted(before[1] - found[1]):
             sentence = f"the check {key} no longer lets in {', '.join(missing)}, which the running code may write"
             yield Said(Safety.UNSAFE, sentence, "let the code stop writing it first", lock)
         return
@@ -233,6 +248,11 @@ def _constraints(column: Node) -> list[Node]:
     return [it["constraint"] for it in column.get("constraints", ()) if "constraint" in it]
 
 
+def _is_null(constraint: Node) -> bool:
+    """Whether it is a default that fills nothing."""
+    return bool(constraint.get("raw_expr", {}).get("a_const", {}).get("isnull"))
+
+
 def _type(column: Node) -> str:
     names = texts(column.get("type_name", {}).get("names", ()))
     return names[-1] if names else ""
@@ -260,7 +280,8 @@ def _rename(node: Node, known: Known) -> Iterator[Said]:
 def _drop(node: Node, known: Known) -> Iterator[Said]:
     kind = str(node.get("remove_type", "")).removeprefix("OBJECT_").lower()
     for name in _dropped(node):
-        was_new = known.is_new(name)
+        # of a function's name there may be several, and only one is new
+        was_new = known.is_new(name) and kind not in {"function", "procedure", "routine", "aggregate"}
         known.drop(name)
         if kind in {"index", "trigger", "policy", "rule"}:
             yield Said(Safety.REVIEW, f"the {kind} {name} is dropped, on which the running code may count")
@@ -310,6 +331,10 @@ def _delete(node: Node, known: Known) -> Iterator[Said]:
 
 def _function(node: Node, known: Known) -> Iterator[Said]:
     name = qualified(texts(node.get("funcname", ())))
+    told = {it["def_elem"]["defname"]: it["def_elem"].get("arg", {}) for it in node.get("options", ())}
+    language = str(told.get("language", {}).get("string", {}).get("sval", "sql")).lower()
+    if language not in LANGUAGES or DYNAMIC.search(str(told.get("as", ""))):
+        yield Said(Safety.REVIEW, f"the function {name} has dynamic SQL or is not in SQL, not analysed")
     if node.get("replace") and not known.is_new(name):
         yield Said(Safety.REVIEW, f"the function {name} is replaced, not analysed")
     known.make(name)

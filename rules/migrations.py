@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError
 
 from rules.migration_reasons import Lock, Reason, Review, Safety
 from rules.migration_schema import Known
@@ -117,8 +118,8 @@ def _reasons(sql: str, name: str, placeholders: Mapping[str, str], known: Known)
     else:
         text = _PLACEHOLDER.sub(lambda it: placeholders[it[1]], text)
     try:
-        tree = MessageToDict(postgast.parse(text), preserving_proto_field_name=True)
-    except (postgast.PgQueryError, ValueError, RecursionError) as error:
+        tree = MessageToDict(_parsed(text), preserving_proto_field_name=True)
+    except (postgast.PgQueryError, DecodeError, ValueError, RecursionError) as error:
         words = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         yield None
         yield Reason(Safety.REVIEW, 1, f"it is not SQL that PostgreSQL's grammar knows ({words}), not analysed")
@@ -130,6 +131,13 @@ def _reasons(sql: str, name: str, placeholders: Mapping[str, str], known: Known)
         for kind, node in it.get("stmt", {}).items():
             for said in judged(kind, node, known):
                 yield Reason(said.verdict, line, said.sentence, said.how, said.lock)
+
+
+def _parsed(text: str) -> Any:
+    """Raises what `_reasons` takes for SQL that is not known."""
+    if "\0" in text:
+        raise ValueError("it has a NUL in it")  # the grammar would read no further
+    return postgast.parse(text)
 
 
 def _line(raw: bytes, start: int) -> int:

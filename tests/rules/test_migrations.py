@@ -92,6 +92,16 @@ class Script:
         ("\\i other.sql", REVIEW),
         ("alter table ${table} add column n int", REVIEW),
         ("not sql at all", REVIEW),
+        ("create function f() returns int language plpgsql as 'begin execute ''drop table events''; end'", REVIEW),
+        ("create function f() returns trigger language plpgsql as 'begin return new; end'", SAFE),
+        ("create function f() returns int language plperl as 'x'", REVIEW),
+        ("with gone as (delete from events returning 1) select 1", REVIEW),
+        ("with gone as (delete from events returning 1) insert into events values (1)", REVIEW),
+        ("select 1\0; drop table events", REVIEW),
+        ("alter table events add column z int not null default null", UNSAFE),
+        ("create table p (a date) partition by range (a); alter table p attach partition events default", REVIEW),
+        ("create function g() returns int language sql as 'select 1'; drop function g(int)", UNSAFE),
+        ("select 1" + " + 1" * 20_000, REVIEW),
         ("", REVIEW),
         ("-- only a comment", REVIEW),
         ("select 'drop table events'; -- drop table events", SAFE),
@@ -112,6 +122,14 @@ def test_a_check_may_be_widened_and_not_narrowed(values: str, verdict: Safety) -
     assert review(drop + add, before=[TABLE]).verdict is verdict
     one_by_one = [Script("V2__drop.sql", drop), Script("V3__add.sql", add)]
     assert review_all(one_by_one, before=[Script("V1__table.sql", TABLE)]).verdict is verdict
+
+
+def test_a_check_on_another_column_is_not_the_same_widened() -> None:
+    sql = (
+        "alter table events drop constraint events_state_check;"
+        "alter table events add constraint events_state_check check (title in ('open', 'full'));"
+    )
+    assert review(sql, before=[TABLE]).verdict is UNSAFE
 
 
 def test_what_one_script_makes_the_next_may_change() -> None:
