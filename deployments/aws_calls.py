@@ -114,6 +114,26 @@ UNSEEN: tuple[Unseen, ...] = (
         ("lambda:InvokeFunction",),
         Place.SOURCE,
     ),
+    Unseen(
+        "only where the catalogue asks the validation suite",
+        (PROMOTING, VALIDATING),
+        ("ecr:DescribeImageScanFindings", "s3:GetObject", "s3:ListBucket"),
+        Place.REGISTRY,
+    ),
+    Unseen("recorded in the sandbox, no test walks it", (VALIDATING,), ("ecr:DescribeImages",), Place.REGISTRY),
+    Unseen("recorded in the sandbox, no test walks it", (VALIDATING,), ("sts:AssumeRole",), Place.WORKER),
+    Unseen(
+        "recorded in the sandbox, no test walks it",
+        (VALIDATING,),
+        (
+            "ecs:DescribeServices",
+            "ecs:DescribeTasks",
+            "ecs:ListServiceDeployments",
+            "ecs:ListServices",
+            "ecs:ListTasks",
+        ),
+        Place.SOURCE,
+    ),
     Unseen("only where no error was ever counted", (PROMOTING, ROLLING_OUT), ("cloudwatch:ListMetrics",)),
     Unseen(
         "only where a canary's numbers are a load balancer's, or we move the weights ourselves",
