@@ -38,8 +38,9 @@ FORM = (
     "**comment**: why. It stands in the ledger, and people read it.",
 )
 MIGRATIONS = (
-    "Migrations: none known to this version, which applies none. What a service does to its database when it starts is "
-    "not seen, and not put back."
+    "Migrations are applied before traffic moves. When it fails they are undone, the last one first, up to one without "
+    "an undo script. What then is left stays if its review found it safe, else a person is needed. What a service does "
+    "to its database when it starts is not put back."
 )
 
 

@@ -217,7 +217,8 @@ def test_what_cannot_be_taken_back_is_told_with_and_without_a_snapshot() -> None
     assert any("a snapshot of batbern-db is taken" in it for it in irreversible("batbern-db"))
     told = page()
     assert "No snapshot" in told
-    assert "Migrations: none known to this version" in told
+    assert "undone, the last one first, up to one without an undo script" in told
+    assert "stays if its review found it safe, else a person is needed" in told
     assert "put back when it fails" in told
 
 
