@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from prefect import get_run_logger
 
 from blocks.migration_standing import in_force
+from blocks.migration_table import Applied
 from blocks.migrations import MigrationRunner
 from rules.errors import PromotionError
 from rules.migration_scripts import Script, undo_scripts
@@ -32,7 +33,10 @@ def migrate_databases(promotion: Promotion, plan: Plan) -> None:
     names, version = [it.name for it in pending], plan.release.version
     safe = safe_ones(plan.migrations, policy, plan.target)
     about = f"{len(names)} migrations are about to be applied to {plan.target}: {', '.join(names) or 'none is left'}."
-    write(ledger, EventKind.MIGRATIONS_INTENT, plan.target, about, plan.hash, version=version, scripts=names, safe=safe)
+    # A repeatable script has been there before, by the same name: only its checksum tells whether ours arrived.
+    repeated = {it.name: it.checksum for it in pending if it.repeats}
+    details = {"version": version, "scripts": names, "safe": safe, "repeated": repeated}
+    write(ledger, EventKind.MIGRATIONS_INTENT, plan.target, about, plan.hash, **details)
     runner = runner_of(promotion.application, promotion.target)
     told = []
     for script in pending:
@@ -64,13 +68,22 @@ def return_migrations(promotion: Promotion, plan_hash: str, intents: Sequence[Ma
     safe = {str(name) for it in intents for name in _names(it, "safe")}
     undo = _undo_scripts(promotion, environment, [str(it["version"]) for it in intents])
     told = _undone(runner, ours, undo)
-    stay = [row.script for row in in_force(runner.history()).values() if row.script in ours]
+    rows = runner.history()
+    stay = [row.script for row in in_force(rows).values() if row.script in ours]
+    stay += _repeated(rows, intents)
     if unsafe := [name for name in stay if name not in safe]:
         raise PromotionError(_needs_a_person(promotion, environment, unsafe))
     if stay:
         told.append(f"{', '.join(stay)} stays: it was found safe for the version that serves again.")
     done = " ".join(told) or "No migration had arrived."
     write(promotion.application.ledger, EventKind.MIGRATIONS_PUT_BACK, environment, done, plan_hash)
+
+
+def _repeated(rows: Sequence[Applied], intents: Sequence[Mapping[str, object]]) -> list[str]:
+    """Repeatable scripts of ours that arrived. Nothing undoes them but what they were before, run again by hand."""
+    wanted = {pair for it in intents for pair in _mapping(it, "repeated").items()}
+    arrived = {(row.script, row.checksum) for row in rows if row.version is None and row.success}
+    return sorted({str(name) for name, checksum in wanted if (name, checksum) in arrived})
 
 
 def _undone(runner: MigrationRunner, ours: set[str], undo: Mapping[tuple[int, ...], Script]) -> list[str]:
@@ -106,6 +119,11 @@ def _needs_a_person(promotion: Promotion, environment: str, unsafe: Sequence[str
         f"{', '.join(unsafe)} stays in the database of {environment}: nothing undoes it, and it was not found safe for "
         f"the version that serves again. Undo it by hand, or {restore}."
     )
+
+
+def _mapping(details: Mapping[str, object], key: str) -> Mapping[str, object]:
+    found = details.get(key, {})
+    return found if isinstance(found, Mapping) else {}
 
 
 def _names(details: Mapping[str, object], key: str) -> Sequence[object]:

@@ -217,6 +217,17 @@ def test_what_is_neither_needs_a_person_who_hears_of_the_snapshot(world: World) 
         world.put_back()
 
 
+def test_a_repeatable_script_that_arrived_stays_where_safe_and_else_needs_a_person(world: World) -> None:
+    world.bring(R__seen="create view seen as select 1 as one;")
+    world.migrate()
+    assert "R__seen.sql stays: it was found safe" in world.put_back()
+    world.kept.clear()
+    world.bring(R__seen="create or replace view seen as select 2 as one;")
+    world.migrate()
+    with pytest.raises(PromotionError, match="R__seen"):
+        world.put_back()
+
+
 def test_going_back_twice_is_going_back_once(world: World) -> None:
     world.bring(V2__rename=UNSAFE, U2__rename="alter table events rename column name to title;")
     world.migrate()
